@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# ONLY=gradient_check draws one figure, ONLY="a b" two
+ONLY ?=
+
+help:  ## Say what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+figures: $(VENV)/installed  ## Draw every figure into build/figures (ONLY=gradient_check: just that one)
+	$(BIN)/python figures/draw.py $(ONLY)
+
+pictures: $(VENV)/installed  ## Draw every figure again and renew the committed ones, figures/pictures
+	$(BIN)/python figures/draw.py --out figures/pictures --pictures-only $(ONLY)
+
+test: $(VENV)/installed-test  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-lint  ## Check style with ruff
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bench: $(VENV)/installed  ## Time one step against its bare matrix products
+	$(BIN)/python benchmarks/step.py
+
+clean:  ## Remove the virtual environment and everything that was built
+	rm -rf $(VENV) build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "minimal_gd needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+.PHONY: help figures pictures test lint bench clean

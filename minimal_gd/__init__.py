@@ -1,0 +1,33 @@
+"""Why gradient descent finds a global minimum, in code to read and trust."""
+
+from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks
+from minimal_gd.activations import Activation
+from minimal_gd.descent import DivergenceError, gradient_descent
+from minimal_gd.gram import stable_step_size
+from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet, TwoLayerReLU
+from minimal_gd.parameters import Parameters
+from minimal_gd.trajectory import Trajectory
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Activation",
+    "ConvResNet",
+    "DivergenceError",
+    "FullyConnected",
+    "Network",
+    "Parameters",
+    "ResNet",
+    "Trajectory",
+    "TwoLayerReLU",
+    "__version__",
+    "activations",
+    "data",
+    "descent",
+    "gaussian",
+    "gradcheck",
+    "gradient_descent",
+    "gram",
+    "networks",
+    "stable_step_size",
+]

@@ -1,0 +1,229 @@
+"""Gradient descent as the papers run it: full batch, constant step, every layer.
+
+    θ(k+1) = θ(k) - η ∂L/∂θ(k),    L(θ) = ½ Σ_i (u_i - y_i)²
+
+The poster trains on R(θ) = (1/2n) Σ_i (u_i - y_i)² instead, `normalisation="mean"`. R = L/n, so ∂R/∂θ = (1/n) ∂L/∂θ:
+the mean with step size n·η takes the same path as the sum with η.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from minimal_gd import gram, validate
+from minimal_gd.interrupts import Interrupts
+from minimal_gd.networks.base import Network, half_square
+from minimal_gd.parameters import Parameters
+from minimal_gd.recorder import Recorder
+from minimal_gd.step import Step, threads
+from minimal_gd.trajectory import Trajectory
+
+# A loss this many times above both the first one and that of predicting 0 has left every basin behind.
+_GROWTH_LIMIT = 1e8
+
+
+class DivergenceError(ArithmeticError):
+    """The loss turned non-finite or grew without bound.
+
+    Attributes
+    ----------
+    step : int
+        The step after which it did.
+    trajectory : Trajectory
+        Everything that was recorded up to and including that step.
+    """
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
+        self.trajectory: Trajectory
+
+
+def gradient_descent(
+    net: Network,
+    params: Parameters,
+    X: NDArray,
+    y: NDArray,
+    step_size: float,
+    steps: int,
+    *,
+    target_loss: float | None = None,
+    predictions: bool = False,
+    distances: bool = False,
+    observe: Callable[[int, Parameters], Any] | None = None,
+    observe_every: int = 1,
+    normalisation: str = "sum",
+    progress: bool = False,
+    checkpoint: str | os.PathLike | None = None,
+    every: int | None = None,
+    resume: Trajectory | None = None,
+) -> Trajectory:
+    """Train `net` from `params` by full-batch gradient descent with a constant step.
+
+    Computes in the dtype of `params`; float64 reaches losses near 1e-26, float32 near 1e-10. The same call gives the
+    same bits, on any number of threads. After the first step nothing is allocated that grows with the problem, but
+    for what is recorded.
+
+    Parameters
+    ----------
+    net : Network
+    params : Parameters
+        θ(0); not changed.
+    X : (n, *input_shape) array
+    y : (n,) array
+    step_size : float > 0
+        η. `stable_step_size` gives one that works.
+    steps : int ≥ 0
+        Stop after this many steps, counted from the first start (with `resume` too).
+    target_loss : float > 0, optional
+        Stop as soon as the loss is at most this.
+    predictions, distances : bool
+        Record u(k), and ‖W^(h)(k) - W^(h)(0)‖_F with ‖a(k) - a(0)‖_2, at every step.
+    observe : callable, optional
+        `observe(k, params)` is called at every step k that `observe_every` divides and returns a number or an array
+        to record. `params` are the arrays in training, read-only.
+    observe_every : int ≥ 1
+    normalisation : "sum" or "mean"
+        The paper's loss L = ½ Σ, or the poster's R = (1/2n) Σ: with n times the step size it takes the same path.
+    progress : bool
+        Show a progress bar.
+    checkpoint : path, optional
+        Save the trajectory there every so many steps, when it ends, and when it is interrupted.
+    every : int ≥ 1, optional
+        How many steps between two checkpoints.
+    resume : Trajectory, optional
+        Go on from there, with the bits of a run that never stopped: give the data, the step size and what to record
+        as they were. The weights are those of `resume`; `params` is only checked to be of this network.
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    DivergenceError
+        If the loss turns non-finite or grows without bound; it names the step and 2/λ_max(ΣG).
+    TypeError, ValueError
+        If an argument is not as above, or `resume` is of another run.
+
+    An interrupt (Ctrl-C) is raised between two steps. Whatever ends a run early, the exception's attribute
+    `trajectory` holds what was recorded until then.
+
+    Paper: section 3.3; the poster for "mean".
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
+    params = net.check_params(params)
+    X = net.check_inputs("X", X, params.dtype)
+    y = net.check_targets(y, len(X), params.dtype)
+    step_size = validate.positive_number("step_size", step_size)
+    steps = validate.positive_int("steps", steps, least=0)
+    target_loss = 0.0 if target_loss is None else validate.positive_number("target_loss", target_loss)
+    validate.one_of("normalisation", normalisation, ("sum", "mean"))
+    validate.boolean("progress", progress)
+    if observe is not None and not callable(observe):
+        raise TypeError(f"observe must be a function of the step and the parameters, got {validate.describe(observe)}")
+    recorder = Recorder(
+        step_size,
+        normalisation,
+        predictions=[] if validate.boolean("predictions", predictions) else None,
+        distances=[] if validate.boolean("distances", distances) else None,
+        start=params.map(np.array) if distances else None,
+        observe=observe,
+        observe_every=validate.positive_int("observe_every", observe_every),
+    )
+    checkpoint, every = _checked_checkpoint(checkpoint, every)
+    if resume is not None:
+        params = _resumed(resume, net, recorder, steps)
+
+    theta = params.map(lambda array: np.array(array, order="C"))
+    scale = 1.0 if normalisation == "sum" else 1 / len(y)
+    limit = _GROWTH_LIMIT * scale * half_square(y)
+    with (
+        threads() as run,
+        Interrupts() as interrupts,
+        tqdm(total=steps, initial=max(recorder.last, 0), disable=not progress, unit="step") as bar,
+    ):
+        try:
+            with interrupts.held_back():
+                step = Step(net, theta, X, y, run)
+                loss = scale * step.loss()
+                if resume is None:
+                    recorder.record(loss, step)
+                else:
+                    _require_same_loss(loss, recorder.loss[-1])
+            while True:
+                k, loss = recorder.last, recorder.loss[-1]
+                if not loss <= max(limit, _GROWTH_LIMIT * recorder.loss[0]):
+                    raise _divergence(k, loss, net, params, X, scale)
+                recorder.observe_if_due(theta)
+                if k >= steps or loss <= target_loss:
+                    break
+                if checkpoint is not None and k > 0 and k % every == 0:
+                    recorder.trajectory(theta).save(checkpoint)
+                with interrupts.held_back():
+                    step.descend(scale * step_size)
+                    recorder.record(scale * step.loss(), step)
+                if progress:
+                    bar.set_postfix_str(f"loss {recorder.loss[-1]:.2e}", refresh=False)
+                    bar.update()
+        except BaseException as error:
+            error.trajectory = recorder.trajectory(theta)  # type: ignore[attr-defined]
+            if checkpoint is not None and not isinstance(error, DivergenceError):
+                with suppress(OSError):  # the error on its way out says more
+                    error.trajectory.save(checkpoint)  # type: ignore[attr-defined]
+            raise
+    trajectory = recorder.trajectory(theta)
+    if checkpoint is not None:
+        trajectory.save(checkpoint)
+    return trajectory
+
+
+def _checked_checkpoint(checkpoint: Any, every: Any) -> tuple[Path | None, int]:
+    if checkpoint is None:
+        if every is not None:
+            raise ValueError(f"every must come with checkpoint, got every={every} alone")
+        return None, 0
+    if not isinstance(checkpoint, str | os.PathLike):
+        raise TypeError(f"checkpoint must be a path, got {validate.describe(checkpoint)}")
+    if every is None:
+        raise ValueError("every must be given with checkpoint: an integer ≥ 1, got None")
+    if not Path(checkpoint).parent.is_dir() or Path(checkpoint).is_dir():
+        raise ValueError(f"checkpoint must name a file in a folder that there is, got {str(checkpoint)!r}")
+    return Path(checkpoint), validate.positive_int("every", every)
+
+
+def _resumed(run: Any, net: Network, recorder: Recorder, steps: int) -> Parameters:
+    """Let `recorder` take over what `run` recorded; return the weights to go on from."""
+    if not isinstance(run, Trajectory):
+        raise TypeError(f"resume must be a Trajectory, got {validate.describe(run)}")
+    if steps < run.steps:
+        raise ValueError(f"steps counts from the first start: must be ≥ {run.steps}, those of resume, got {steps}")
+    recorder.go_on_from(run)
+    return net.check_params(run.params)
+
+
+def _require_same_loss(here: float, there: float) -> None:
+    """The first loss after resuming is the last one before, to the bit on one machine, to rounding on another."""
+    if not math.isclose(here, there, rel_tol=1e-4) and math.isfinite(here):
+        raise ValueError(
+            f"resume must be a run on this X and y: its last loss is {there}, here its parameters give {here}"
+        )
+
+
+def _divergence(k: int, loss: float, net: Network, params: Parameters, X: NDArray, scale: float) -> DivergenceError:
+    G = scale * gram.total(net, params, X)
+    limit = f"{2 / gram.largest_eigenvalue(G):.3g}" if np.isfinite(G).all() else "unknown, for G is not finite"
+    grew = "grew without bound" if math.isfinite(loss) else "turned non-finite"
+    return DivergenceError(
+        f"the loss {grew} at step {k}: {loss:.3g}. A stable step_size is below 2/λ_max(G) = {limit} "
+        f"(G = ΣG^(h) where this run began)",
+        step=k,
+    )

@@ -1,0 +1,149 @@
+"""Independent ways to the gradient of the loss: central differences, and the complex step.
+
+Neither uses a line of `backward`. The complex step runs the plain `forward` on complex parameters: for analytic σ,
+
+    L(θ + i t v) = L(θ) + i t ⟨∇L(θ), v⟩ + O(t²),
+
+so the imaginary part over t is the derivative along v without any subtraction, exact to rounding for tiny t.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minimal_gd import validate
+from minimal_gd.networks.base import Network
+from minimal_gd.networks.workspace import Workspace
+from minimal_gd.parameters import Parameters
+
+# With truncation of order t² and rounding of order ε/t, t = ε^(1/3) makes central differences err by about ε^(2/3).
+CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
+COMPLEX_STEP = 1e-30
+
+
+def central_difference(
+    net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters, step: float = CENTRAL_STEP
+) -> float:
+    """⟨∇L(θ), v⟩ ≈ (L(θ + t v) - L(θ - t v)) / 2t.
+
+    Parameters
+    ----------
+    net : Network
+    params : Parameters
+    X : (n, *input_shape) array
+    y : (n,) array
+    direction : Parameters
+        v, shaped as `params`. Where `a` is held fixed, its part of v is left out.
+    step : float > 0
+        t.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `net.loss`, and if `direction` is not shaped as `params` or `step` not finite and positive.
+    """
+    params, X, y = _checked(net, params, X, y)
+    direction = net.check_params(direction)
+    step = validate.positive_number("step", step)
+    ahead, behind = (_loss(net, _moved(net, params, direction, t), X, y).real for t in (step, -step))
+    return (ahead - behind) / (2 * step)
+
+
+def complex_step(net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters) -> float:
+    """⟨∇L(θ), v⟩ = Im L(θ + i t v) / t, to rounding.
+
+    Parameters
+    ----------
+    net, params, X, y, direction
+        As for `central_difference`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `central_difference`; ValueError if the activation is not known to be analytic.
+    """
+    params, X, y = _checked(net, params, X, y)
+    direction = net.check_params(direction)
+    if not net.activation.analytic:
+        raise ValueError(f"net must have an analytic activation for the complex step, got {net.activation!r}")
+    return _loss(net, _moved(net, params, direction, 1j * COMPLEX_STEP), X, y).imag / COMPLEX_STEP
+
+
+def gradient_by(
+    derivative: Callable[..., float], net: Network, params: Parameters, X: NDArray, y: NDArray, **options: float
+) -> Parameters:
+    """The whole gradient, one entry at a time, by `central_difference` or `complex_step`: for tiny networks.
+
+    Parameters
+    ----------
+    derivative : callable
+        `central_difference` or `complex_step`.
+    net, params, X, y
+        As for `central_difference`.
+    **options
+        Handed on to `derivative`: `step`.
+
+    Returns
+    -------
+    Parameters
+        Shaped as `params`, float64.
+    """
+    params, X, y = _checked(net, params, X, y)
+    gradient = params.map(np.zeros_like)
+    for direction, place in _unit_directions(params, gradient):
+        place[...] = derivative(net, params, X, y, direction, **options)
+    return gradient
+
+
+def random_direction(params: Parameters, seed: int | np.random.Generator) -> Parameters:
+    """A standard normal direction, shaped as `params`: one such checks a large network's gradient all at once."""
+    rng = validate.generator(seed)
+    return params.map(lambda array: rng.standard_normal(array.shape))
+
+
+def inner_product(first: Parameters, second: Parameters) -> float:
+    """⟨first, second⟩, all layers together."""
+    layers = zip((*first.W, first.a), (*second.W, second.a), strict=True)
+    return float(sum(np.vdot(one, other) for one, other in layers))
+
+
+def relative_error(approximate: Parameters, exact: Parameters) -> float:
+    """‖approximate - exact‖ / ‖exact‖, all layers together; the plain distance if `exact` is zero."""
+    difference = Parameters(
+        tuple(one - other for one, other in zip(approximate.W, exact.W, strict=True)), approximate.a - exact.a
+    )
+    distance = inner_product(difference, difference) ** 0.5
+    size = inner_product(exact, exact) ** 0.5
+    return distance / size if size > 0 else distance
+
+
+def _checked(net: Network, params: Parameters, X: NDArray, y: NDArray) -> tuple[Parameters, NDArray, NDArray]:
+    """Everything in float64: these are references."""
+    params = net.check_params(params).map(lambda array: array.astype(np.float64))
+    X = net.check_inputs("X", X, np.float64)
+    return params, X, net.check_targets(y, len(X), np.float64)
+
+
+def _loss(net: Network, params: Parameters, X: NDArray, y: NDArray) -> complex:
+    """L(θ) by the plain forward pass, for complex parameters too."""
+    work = Workspace.allocate(net, len(X), params.dtype)
+    net.fill_features(X, work)
+    residual = net.forward(params, work) - y
+    return complex(0.5 * np.sum(residual * residual))
+
+
+def _moved(net: Network, params: Parameters, direction: Parameters, t: complex) -> Parameters:
+    """θ + t v."""
+    W = tuple(W + t * V for W, V in zip(params.W, direction.W, strict=True))
+    return Parameters(W, params.a + (t if net.train_output else 0 * t) * direction.a)
+
+
+def _unit_directions(params: Parameters, gradient: Parameters) -> Iterator[tuple[Parameters, NDArray]]:
+    """Give every unit vector of parameter space, with the place of its entry in `gradient`."""
+    direction = params.map(np.zeros_like)
+    for array, target in zip((*direction.W, direction.a), (*gradient.W, gradient.a), strict=True):
+        for index in np.ndindex(array.shape):
+            array[index] = 1
+            yield direction, target[(*index, ...)]
+            array[index] = 0

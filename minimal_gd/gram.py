@@ -1,0 +1,185 @@
+"""The Gram matrices G^(1), …, G^(H), G^(H+1) of the layers' gradients, at finite width, exactly.
+
+With ∂u_i/∂W^(h) = Σ_l δ_il ⊗ φ_il over the positions l, no Jacobian is needed:
+
+    G^(h)_ij = ⟨∂u_i/∂W^(h), ∂u_j/∂W^(h)⟩ = Σ_l Σ_r ⟨δ_il, δ_jr⟩ ⟨φ_il, φ_jr⟩.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.sparse.linalg import eigsh
+
+from minimal_gd import validate
+from minimal_gd.networks.base import BLOCK_BYTES, Network
+from minimal_gd.parameters import Parameters
+
+# Up to this size LAPACK finds the largest eigenvalue faster than Lanczos.
+_DENSE_LIMIT = 500
+
+
+def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
+    """Every layer's Gram matrix at `params`.
+
+    Memory: the result, and workspaces for two blocks of samples (each within BLOCK_BYTES, or one sample).
+
+    Parameters
+    ----------
+    net : Network
+    params : Parameters
+    X : (n, *input_shape) array
+
+    Returns
+    -------
+    (H + 1, n, n) array of the dtype of `params`
+        Row h - 1 is G^(h), symmetric and positive semi-definite; the last is G^(H+1)_ij = ⟨x_i^(H), x_j^(H)⟩.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `net.predict`.
+
+    Paper: section 4, the definition of G^(h).
+    """
+    params, X = _checked(net, params, X)
+    G = np.empty((net.depth + 1, len(X), len(X)), params.dtype)
+    for rows, columns, layer, block in _layer_blocks(net, params, X):
+        G[layer, rows, columns] = block
+        G[layer, columns, rows] = block.T
+    return G
+
+
+def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
+    """ΣG^(h) over the layers that descent trains: -η ΣG (u - y) is the first-order change of u in one step.
+
+    Parameters
+    ----------
+    net, params, X
+        As for `empirical`.
+
+    Returns
+    -------
+    (n, n) array of the dtype of `params`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `net.predict`.
+
+    Paper: section 4, G(k) = Σ_h G^(h)(k).
+    """
+    params, X = _checked(net, params, X)
+    G = np.zeros((len(X), len(X)), params.dtype)
+    for rows, columns, layer, block in _layer_blocks(net, params, X):
+        if layer == net.depth and not net.train_output:
+            continue
+        G[rows, columns] += block
+        if rows != columns:
+            G[columns, rows] += block.T
+    return G
+
+
+def largest_eigenvalue(G: NDArray) -> float:
+    """λ_max of a symmetric positive semi-definite matrix; SciPy's LAPACK for small ones, its Lanczos for large ones."""
+    n = len(G)
+    if n <= _DENSE_LIMIT:
+        return float(eigh(G, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0])
+    # A start of its own, fixed, keeps the same bits and leaves the global random state alone.
+    start = np.random.default_rng(0).standard_normal(n).astype(G.dtype)
+    return float(eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0])
+
+
+def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
+    """η = 1/λ_max(ΣG^(h)): half of where the linearised descent stops being stable, 2/λ_max.
+
+    For the poster's mean loss, `gradient_descent(..., normalisation="mean")`, multiply by n.
+
+    Parameters
+    ----------
+    net, params, X
+        As for `empirical`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `net.predict`; and ValueError if every gradient vanishes, so that no step size is singled out.
+    """
+    largest = largest_eigenvalue(total(net, params, X))
+    if not largest > 0:
+        raise ValueError(f"params must give some gradient at X, got λ_max(ΣG) = {largest} for {net}")
+    return 1 / largest
+
+
+def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, NDArray]:
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
+    params = net.check_params(params)
+    return params, net.check_inputs("X", X, params.dtype)
+
+
+def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:
+    """Give every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
+    for rows, work in net.workspaces(X, params.dtype):
+        left = list(net.pairs(params, work))
+        for layer, (delta, phi) in enumerate(left):
+            yield rows, rows, layer, _inner_products(delta, phi, delta, phi)
+        rest = X[rows.stop :]
+        for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
+            columns = slice(rows.stop + block.start, rows.stop + block.stop)
+            for layer, pair in enumerate(zip(left, net.pairs(params, other_work), strict=True)):
+                (delta, phi), (other_delta, other_phi) = pair
+                yield rows, columns, layer, _inner_products(delta, phi, other_delta, other_phi)
+
+
+def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
+    """⟨Σ_l δ_il ⊗ φ_il, Σ_r δ_jr ⊗ φ_jr⟩ of every pair (i, j), the cheaper of the two ways.
+
+    Parameters
+    ----------
+    delta, phi : (s, p, m) and (s, p, k) arrays
+    other_delta, other_phi : (t, p, m) and (t, p, k) arrays
+
+    Returns
+    -------
+    (s, t) array
+    """
+    (s, p, m), k, t = delta.shape, phi.shape[2], len(other_delta)
+    by_positions = s * t * p * p * (m + k)
+    by_gradients = s * t * m * k + (s + t) * p * m * k
+    if by_positions <= by_gradients:
+        return _sum_over_positions(delta, phi, other_delta, other_phi)
+    return _products_of_gradients(delta, phi, other_delta, other_phi)
+
+
+def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
+    """Σ_l Σ_r ⟨δ_il, δ_jr⟩ ⟨φ_il, φ_jr⟩, for a few samples i at a time."""
+    (s, p, _), t = delta.shape, len(other_delta)
+    G = np.empty((s, t), delta.dtype)
+    samples = max(1, BLOCK_BYTES // (2 * p * t * p * delta.itemsize)) if p > 1 else s
+    other_delta, other_phi = (array.reshape(t * p, -1) for array in (other_delta, other_phi))
+    for start in range(0, s, samples):
+        some = slice(start, min(start + samples, s))
+        products = delta[some].reshape(-1, delta.shape[2]) @ other_delta.T
+        products *= phi[some].reshape(-1, phi.shape[2]) @ other_phi.T
+        G[some] = products.reshape(-1, p, t, p).sum(axis=(1, 3))
+    return G
+
+
+def _products_of_gradients(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
+    """Σ_r ⟨∂u_i/∂w_r, ∂u_j/∂w_r⟩ over the rows w_r of W^(h), a few hidden units r at a time."""
+    (s, _, m), k, t = delta.shape, phi.shape[2], len(other_delta)
+    G = np.zeros((s, t), delta.dtype)
+    units = max(1, BLOCK_BYTES // ((s + t) * k * delta.itemsize))
+    is_same = delta is other_delta and phi is other_phi
+    for start in range(0, m, units):
+        some = slice(start, start + units)
+        gradients = _gradients(delta[:, :, some], phi)
+        G += gradients @ (gradients if is_same else _gradients(other_delta[:, :, some], other_phi)).T
+    return G
+
+
+def _gradients(delta: NDArray, phi: NDArray) -> NDArray:
+    """∂u_i/∂w_r = Σ_l δ_il,r φ_il of every sample, (n, r·k)."""
+    return (delta.transpose(0, 2, 1) @ phi).reshape(len(delta), -1)

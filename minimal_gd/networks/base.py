@@ -1,0 +1,258 @@
+"""What every architecture offers, written once: predictions, loss, gradient, and the pairs behind the Gram matrices.
+
+A sample's gradient with respect to a hidden layer is an outer product of its sensitivity and its feature,
+
+    ∂u_i/∂W^(h) = δ_i^(h) ⊗ φ_h(x_i^(h-1)),    δ_i^(h) = ∂u_i/∂z_i^(h),    z^(h) = W^(h) φ_h(x^(h-1)),
+
+summed over the positions for the convolution. An architecture says how to go forward (which leaves the features) and
+how to go back (which leaves the sensitivities); everything here follows from that pair.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from minimal_gd import activations, validate
+from minimal_gd.activations import Activation
+from minimal_gd.networks.workspace import Workspace
+from minimal_gd.parameters import Parameters
+
+# One pass over samples takes about this much memory at most; more samples go through block by block.
+BLOCK_BYTES = 2**28
+
+
+class Network(ABC):
+    """An architecture: θ = (W^(1), …, W^(H), a) to predictions u_i = f(θ, x_i) and back.
+
+    A subclass sets the attributes below and writes `forward` and `backward`, and `fill_features` if its first layer
+    sees something else than the rows of X.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+        The shape of one sample: (d,), or (channels, *spatial).
+    width, depth : int
+        m and H.
+    activation : Activation
+        σ.
+    fan_in : tuple of H ints
+        The number of columns of each W^(h).
+    positions : int
+        p, 1 but for the convolution.
+    train_output : bool
+        Whether descent changes `a`.
+    """
+
+    input_shape: tuple[int, ...]
+    fan_in: tuple[int, ...]
+    positions: int = 1
+    train_output: bool = True
+
+    def __init__(self, width: int, depth: int, activation: str | Activation) -> None:
+        self.width = validate.positive_int("width", width)
+        self.depth = validate.positive_int("depth", depth)
+        self.activation = activations.get(activation)
+
+    # ------------------------------------------------------------------ what an architecture writes
+
+    @abstractmethod
+    def forward(self, params: Parameters, work: Workspace) -> NDArray:
+        """Go from `work.phi[0]` to the predictions; leave every φ_h(x^(h-1)) and every σ′(z^(h)) in `work`."""
+
+    @abstractmethod
+    def backward(self, params: Parameters, work: Workspace, upstream: NDArray) -> None:
+        """After `forward`, turn every σ′(z^(h)) in `work.delta` into `upstream`_i · ∂u_i/∂z_i^(h).
+
+        `upstream` (n,) is 1 for the sensitivities of u, and u - y for those of the loss.
+        """
+
+    def fill_features(self, X: NDArray, work: Workspace) -> None:
+        """Write φ_1(x) of every sample into `work.phi[0]`."""
+        work.phi[0][...] = X
+
+    # ------------------------------------------------------------------ what follows, for all of them
+
+    @property
+    def first_scale(self) -> float:
+        """√(c_σ/m), the factor in front of σ in the first layer."""
+        return math.sqrt(self.activation.c_sigma / self.width)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of `a`: (m,), for the convolution (m, p)."""
+        return (self.width,)
+
+    def init(self, seed: int | np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
+        """Draw every entry of every W^(h) and of a from N(0, 1).
+
+        Parameters
+        ----------
+        seed : int ≥ 0 or numpy.random.Generator
+            The same seed gives the same bits. float32 parameters are the rounded float64 ones.
+        dtype : float32 or float64
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `seed` or `dtype` is something else.
+
+        Paper: section 3.3.
+        """
+        dtype = validate.floating_dtype("dtype", dtype)
+        rng = validate.generator(seed)
+        W = tuple(rng.standard_normal((self.width, k)).astype(dtype, copy=False) for k in self.fan_in)
+        return Parameters(W, self.init_output(rng).astype(dtype, copy=False))
+
+    def init_output(self, rng: np.random.Generator) -> NDArray:
+        """Draw the output layer `a`."""
+        return rng.standard_normal(self.output_shape)
+
+    def predict(self, params: Parameters, X: NDArray) -> NDArray:
+        """u_i = f(θ, x_i).
+
+        Parameters
+        ----------
+        params : Parameters
+        X : (n, *input_shape) array
+
+        Returns
+        -------
+        (n,) array of the dtype of `params`
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `params` are those of another network, or X has another shape, no samples, or entries that are not
+            finite real numbers.
+        """
+        params = self.check_params(params)
+        X = self.check_inputs("X", X, params.dtype)
+        u = np.empty(len(X), params.dtype)
+        for block, work in self.workspaces(X, params.dtype):
+            u[block] = self.forward(params, work)
+        return u
+
+    def loss(self, params: Parameters, X: NDArray, y: NDArray) -> float:
+        """L(θ) = ½ Σ_i (u_i - y_i)², a sum and not a mean.
+
+        Parameters
+        ----------
+        params, X
+            As for `predict`.
+        y : (n,) array
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`, and if y is not a finite real (n,) array.
+
+        Paper: equation (1).
+        """
+        params = self.check_params(params)
+        X = self.check_inputs("X", X, params.dtype)
+        y = self.check_targets(y, len(X), params.dtype)
+        return half_square(self.predict(params, X) - y)
+
+    def gradient(self, params: Parameters, X: NDArray, y: NDArray) -> Parameters:
+        """∂L/∂θ: ∂L/∂W^(h) = Σ_i (u_i - y_i) δ_i^(h) ⊗ φ_h(x_i^(h-1)), ∂L/∂a = Σ_i (u_i - y_i) x_i^(H).
+
+        Parameters
+        ----------
+        params, X, y
+            As for `loss`.
+
+        Returns
+        -------
+        Parameters
+            Shaped as `params`. `a` is zeros where the architecture holds the output layer fixed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+        """
+        params = self.check_params(params)
+        X = self.check_inputs("X", X, params.dtype)
+        y = self.check_targets(y, len(X), params.dtype)
+        total = params.map(np.zeros_like)
+        for block, work in self.workspaces(X, params.dtype):
+            residual = self.forward(params, work) - y[block]
+            self.backward(params, work, residual)
+            for W, delta, phi in zip(total.W, work.delta, work.phi[:-1], strict=True):
+                W += delta.T @ phi
+            if self.train_output:
+                total.a[...] += self.output_gradient(work, residual, out=np.empty(total.a.size, total.a.dtype))
+        return total
+
+    def output_gradient(self, work: Workspace, residual: NDArray, out: NDArray) -> NDArray:
+        """∂L/∂a = Σ_i (u_i - y_i) x_i^(H), after `forward`; computed in `out` (m·p,), returned in the shape of `a`."""
+        return np.matmul(residual, work.phi[-1], out=out)
+
+    def pairs(self, params: Parameters, work: Workspace) -> Iterator[tuple[NDArray, NDArray]]:
+        """Give the pair (δ^(h), φ_h(x^(h-1))) of every layer h = 1, …, H, and (1, x^(H)) for the output layer.
+
+        Yields
+        ------
+        delta : (n, p, m) array, and (n, 1, 1) for the output layer
+        phi : (n, p, k_h) array, and (n, 1, m·p) for the output layer
+            ∂u_i/∂W^(h) is Σ_l delta[i, l] ⊗ phi[i, l]. All are views into `work`.
+        """
+        n = len(work.u)
+        self.forward(params, work)
+        self.backward(params, work, np.ones_like(work.u))
+        for delta, phi in zip(work.delta, work.phi[:-1], strict=True):
+            yield delta.reshape(n, self.positions, -1), phi.reshape(n, self.positions, -1)
+        yield np.ones((n, 1, 1), work.u.dtype), work.phi[-1].reshape(n, 1, -1)
+
+    def workspaces(self, X: NDArray, dtype: DTypeLike) -> Iterator[tuple[slice, Workspace]]:
+        """Give a workspace for every block of samples, with φ_1(x) filled in."""
+        for block in self.sample_blocks(len(X), dtype):
+            work = Workspace.allocate(self, len(X[block]), dtype)
+            self.fill_features(X[block], work)
+            yield block, work
+
+    def sample_blocks(self, n: int, dtype: DTypeLike) -> list[slice]:
+        """Cut n samples into blocks whose workspaces take at most about BLOCK_BYTES."""
+        size = max(1, BLOCK_BYTES // Workspace.bytes_per_sample(self, dtype))
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+    # ------------------------------------------------------------------ what comes from outside
+
+    def check_params(self, params: Any) -> Parameters:
+        """Return `params` with arrays of one dtype, float32 if all of them are, after checking every shape."""
+        if not isinstance(params, tuple) or len(params) != 2 or not isinstance(params[0], tuple | list):
+            raise TypeError(f"params must be Parameters(W, a), as init gives them, got {validate.describe(params)}")
+        if len(params[0]) != self.depth:
+            raise ValueError(f"params.W must hold {self.depth} arrays (the depth of {self}), got {len(params[0])}")
+        names = [f"params.W[{h}]" for h in range(self.depth)] + ["params.a"]
+        shapes = [(self.width, k) for k in self.fan_in] + [self.output_shape]
+        arrays = [
+            validate.shaped_array(name, array, shape, f"for {self}")
+            for name, array, shape in zip(names, (*params[0], params[1]), shapes, strict=True)
+        ]
+        dtype = np.result_type(*arrays)
+        arrays = [np.asarray(array, dtype=dtype) for array in arrays]
+        return Parameters(tuple(arrays[:-1]), arrays[-1])
+
+    def check_inputs(self, name: str, X: Any, dtype: DTypeLike = None) -> NDArray:
+        """Return X as a finite (n, *input_shape) array with n ≥ 1."""
+        X = validate.real_array(name, X, dtype)
+        if X.ndim != 1 + len(self.input_shape) or X.shape[1:] != self.input_shape:
+            wanted = ", ".join(["n", *map(str, self.input_shape)])
+            raise ValueError(f"{name} must have shape ({wanted}) for {self}, got shape {X.shape}")
+        if len(X) == 0:
+            raise ValueError(f"{name} must hold at least one sample, got shape {X.shape}")
+        return X
+
+    def check_targets(self, y: Any, n: int, dtype: DTypeLike = None) -> NDArray:
+        """Return y as a finite (n,) array."""
+        return validate.shaped_array("y", y, (n,), "one target a sample of X", dtype)
+
+
+def half_square(residual: NDArray) -> float:
+    """½ Σ_i (u_i - y_i)²; in float32 too the sum is taken in float64."""
+    return 0.5 * float(np.einsum("i,i->", residual, residual, dtype=np.float64))

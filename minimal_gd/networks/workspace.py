@@ -1,0 +1,73 @@
+"""The arrays that one forward and one backward pass fill, allocated once and used at every step."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from minimal_gd.networks.base import Network
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Features φ_h(x^(h-1)) and sensitivities δ^(h) of n samples, with room to compute them in.
+
+    A row is one position of one sample (p rows a sample; p = 1 but for the convolution). k_h is the number of
+    columns of W^(h).
+
+    Attributes
+    ----------
+    phi : list of H + 1 arrays
+        `phi[h - 1]`, (n·p, k_h), holds φ_h(x^(h-1)); the last, (n·p, m), holds x^(H).
+    delta : list of H arrays, (n·p, m)
+        `delta[h - 1]` holds σ′(z^(h)) after the forward pass and δ^(h) = ∂u/∂z^(h) after the backward pass.
+    g : (n·p, m) array
+        z^(h) on the way forward, ∂u/∂x^(h) on the way back.
+    product : (n·p, k_H) array
+        Where δ^(h) W^(h) stands before it joins `g`.
+    u : (n,) array
+        The predictions.
+    positions : int
+        p.
+    """
+
+    phi: list[NDArray]
+    delta: list[NDArray]
+    g: NDArray
+    product: NDArray
+    u: NDArray
+    positions: int
+
+    @classmethod
+    def allocate(cls, net: "Network", n: int, dtype: DTypeLike) -> "Workspace":
+        """Make room for `n` samples of `net`."""
+        rows, m = n * net.positions, net.width
+        return cls(
+            phi=[np.empty((rows, k), dtype) for k in (*net.fan_in, m)],
+            delta=[np.empty((rows, m), dtype) for _ in range(net.depth)],
+            g=np.empty((rows, m), dtype),
+            product=np.empty((rows, net.fan_in[-1]), dtype),
+            u=np.empty(n, dtype),
+            positions=net.positions,
+        )
+
+    @staticmethod
+    def bytes_per_sample(net: "Network", dtype: DTypeLike) -> int:
+        """Return the memory that one sample takes."""
+        entries = sum(net.fan_in) + net.fan_in[-1] + (net.depth + 2) * net.width
+        return net.positions * entries * np.dtype(dtype).itemsize
+
+    def samples(self, block: slice) -> "Workspace":
+        """Return the part that belongs to some of the samples: views, not copies."""
+        first, last, _ = block.indices(len(self.u))
+        rows = slice(first * self.positions, last * self.positions)
+        return Workspace(
+            phi=[phi[rows] for phi in self.phi],
+            delta=[delta[rows] for delta in self.delta],
+            g=self.g[rows],
+            product=self.product[rows],
+            u=self.u[block],
+            positions=self.positions,
+        )

@@ -1,0 +1,128 @@
+"""One step of gradient descent, on blocks of samples in threads, into arrays allocated once.
+
+The forward and backward pass of every architecture is plain NumPy on the rows it is given. Here each thread runs it on
+one block of samples after the other, with a BLAS of one thread inside: thread pools that spin in one another's way cost
+more than they bring. The blocks depend on the sizes of the problem alone, so that the same seed gives the same bits
+on any number of threads.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from minimal_gd.networks.base import Network, half_square
+from minimal_gd.networks.workspace import Workspace
+from minimal_gd.parameters import Parameters
+
+# Below this many multiplications a pass is over before a second thread has woken up.
+_WORTH_A_THREAD = 4_000_000
+_MOST_BLOCKS = 8
+
+
+class Step:
+    """A network at θ(k) on fixed data, with all the room that one step needs.
+
+    Parameters
+    ----------
+    net : Network
+    params : Parameters
+        θ(k), C-contiguous arrays of one dtype; `descend` changes them in place.
+    X : (n, *input_shape) array
+    y : (n,) array
+    run : callable
+        Runs a function over a list: `map`, in threads or not. See `threads`.
+    """
+
+    def __init__(
+        self, net: Network, params: Parameters, X: NDArray, y: NDArray, run: Callable[[Callable, list], None]
+    ) -> None:
+        self.net, self.params, self.y, self._run = net, params, y, run
+        self.work = Workspace.allocate(net, len(y), params.dtype)
+        net.fill_features(X, self.work)
+        self.residual = np.empty_like(y)
+        self._row = max(net.fan_in)
+        self._update = np.empty(max(net.width * self._row, params.a.size), params.dtype)
+        self._output_update = np.empty(params.a.size, params.dtype)
+
+        multiplications = len(y) * net.positions * sum(net.width * k for k in net.fan_in)
+        blocks = max(1, min(_MOST_BLOCKS, multiplications // _WORTH_A_THREAD))
+        self._samples = [(block, self.work.samples(block)) for block in _cut(len(y), blocks)]
+        self._units = _cut(net.width, blocks)
+
+    @property
+    def predictions(self) -> NDArray:
+        """u(k), (n,), after `loss`; overwritten by the next one."""
+        return self.work.u
+
+    def loss(self) -> float:
+        """Go forward: L(θ(k)), a sum."""
+        self._run(self._forward, self._samples)
+        return half_square(self.residual)
+
+    def descend(self, step_size: float) -> None:
+        """After `loss`, go back and take the step: θ(k+1) = θ(k) - η ∂L/∂θ."""
+        self._run(self._backward, self._samples)
+        self._run(lambda units: self._descend(units, step_size), self._units)
+        if self.net.train_output:
+            update = self.net.output_gradient(self.work, self.residual, out=self._output_update)
+            update *= step_size
+            np.subtract(self.params.a, update, out=self.params.a)
+
+    def distances(self, start: Parameters) -> NDArray:
+        """‖W^(h)(k) - W^(h)(0)‖_F for h = 1, …, H, and ‖a(k) - a(0)‖_2."""
+        norms = []
+        for now, then in zip((*self.params.W, self.params.a), (*start.W, start.a), strict=True):
+            difference = self._update[: now.size].reshape(now.shape)
+            norms.append(np.linalg.norm(np.subtract(now, then, out=difference).reshape(-1)))
+        return np.array(norms, dtype=np.float64)
+
+    def _forward(self, samples: tuple[slice, Workspace]) -> None:
+        block, work = samples
+        np.subtract(self.net.forward(self.params, work), self.y[block], out=self.residual[block])
+
+    def _backward(self, samples: tuple[slice, Workspace]) -> None:
+        block, work = samples
+        self.net.backward(self.params, work, self.residual[block])
+
+    def _descend(self, units: slice, step_size: float) -> None:
+        """W^(h) -= η Σ_i (u_i - y_i) δ_i ⊗ φ_i for the rows `units` of every W^(h)."""
+        for W, delta, phi in zip(self.params.W, self.work.delta, self.work.phi[:-1], strict=True):
+            room = self._update[units.start * self._row : units.stop * self._row]  # this thread's own
+            rows, k = units.stop - units.start, W.shape[1]
+            update = room[: rows * k].reshape(rows, k)
+            np.matmul(delta[:, units].T, phi, out=update)
+            update *= step_size
+            W[units] -= update
+
+
+@contextmanager
+def threads() -> Iterator[Callable[[Callable, list], None]]:
+    """Give a function that runs another one over a list, in as many threads as BLAS would use.
+
+    While it lasts, BLAS itself keeps to one thread; afterwards it has as many as before. Overflow gives no warning: a
+    loss that is not finite tells.
+    """
+    blas = ThreadpoolController().select(user_api="blas")
+    count = max((library["num_threads"] for library in blas.info()), default=1)
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+
+        def run(function: Callable, parts: list) -> None:
+            def quietly(part: object) -> None:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    function(part)
+
+            for _ in map(quietly, parts) if count == 1 or len(parts) == 1 else pool.map(quietly, parts):
+                pass
+
+        yield run
+
+
+def _cut(length: int, parts: int) -> list[slice]:
+    """Cut range(length) into at most `parts` slices of nearly the same size."""
+    ends = [length * part // parts for part in range(parts + 1)]
+    return [slice(start, stop) for start, stop in pairwise(ends) if stop > start]
