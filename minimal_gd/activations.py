@@ -20,7 +20,7 @@ from minimal_gd.validate import boolean, describe, positive_int, real_array, rea
 Elementwise = Callable[[NDArray], NDArray]
 
 # σ and σ′ are applied to this many entries at a time: their temporaries stay in the cache, whatever the problem.
-_TILE = 8192
+_TILE = 16384
 
 
 class Activation:
