@@ -14,7 +14,7 @@ figures: $(VENV)/installed  ## Draw every figure into build/figures (ONLY=gradie
 	$(BIN)/python figures/draw.py $(ONLY)
 
 pictures: $(VENV)/installed  ## Draw every figure again and renew the committed ones, figures/pictures
-	$(BIN)/python figures/draw.py --out figures/pictures --pictures-only $(ONLY)
+	$(BIN)/python figures/draw.py --copy-to figures/pictures $(ONLY)
 
 test: $(VENV)/installed-test  ## Run the tests
 	$(BIN)/python -m pytest

@@ -149,7 +149,7 @@ def gradient_descent(
     with (
         threads() as run,
         Interrupts() as interrupts,
-        tqdm(total=steps, initial=max(recorder.last, 0), disable=not progress, unit="step") as bar,
+        tqdm(total=steps, initial=max(recorder.last, 0), disable=not progress, unit="step", leave=None) as bar,
     ):
         try:
             with interrupts.held_back():
@@ -161,7 +161,7 @@ def gradient_descent(
                     _require_same_loss(loss, recorder.loss[-1])
             while True:
                 k, loss = recorder.last, recorder.loss[-1]
-                if not loss <= max(limit, _GROWTH_LIMIT * recorder.loss[0]):
+                if not math.isfinite(loss) or loss > max(limit, _GROWTH_LIMIT * recorder.loss[0]):
                     raise _divergence(k, loss, net, params, X, scale)
                 recorder.observe_if_due(theta)
                 if k >= steps or loss <= target_loss:

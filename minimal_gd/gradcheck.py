@@ -50,12 +50,14 @@ def central_difference(
     return (ahead - behind) / (2 * step)
 
 
-def complex_step(net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters) -> float:
-    """⟨∇L(θ), v⟩ = Im L(θ + i t v) / t, to rounding.
+def complex_step(
+    net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters, step: float = COMPLEX_STEP
+) -> float:
+    """⟨∇L(θ), v⟩ = Im L(θ + i t v) / t, to rounding for t below 1e-8.
 
     Parameters
     ----------
-    net, params, X, y, direction
+    net, params, X, y, direction, step
         As for `central_difference`.
 
     Raises
@@ -65,9 +67,10 @@ def complex_step(net: Network, params: Parameters, X: NDArray, y: NDArray, direc
     """
     params, X, y = _checked(net, params, X, y)
     direction = net.check_params(direction)
+    step = validate.positive_number("step", step)
     if not net.activation.analytic:
         raise ValueError(f"net must have an analytic activation for the complex step, got {net.activation!r}")
-    return _loss(net, _moved(net, params, direction, 1j * COMPLEX_STEP), X, y).imag / COMPLEX_STEP
+    return _loss(net, _moved(net, params, direction, 1j * step), X, y).imag / step
 
 
 def gradient_by(

@@ -1,0 +1,117 @@
+"""What the figures share: the command line, the style, and where numbers and pictures go.
+
+A figure is a script with `OPTIONS` (every number that its picture depends on, with its default), `QUICK` (what
+`--quick` makes smaller), `compute(options)`, which returns a dictionary of arrays, and `draw(numbers)`, which turns
+that dictionary alone into a matplotlib figure.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import minimal_gd as mgd
+
+Numbers = dict[str, NDArray]
+
+BUILD = Path(__file__).parent.parent / "build" / "figures"
+
+# Dark, medium, light: told apart in greyscale too, and by their dashes.
+COLOURS = ("#1b3a6b", "#c8553d", "#e0a526")
+DASHES = ("-", "--", ":")
+
+STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "font.size": 9,
+    "grid.alpha": 0.3,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+
+
+def run(
+    script: str,
+    description: str,
+    options: dict[str, int | float | str],
+    quick: dict[str, int | float | str],
+    compute: Callable[[SimpleNamespace], Numbers],
+    draw: Callable[[Numbers], Figure],
+    arguments: Sequence[str] | None = None,
+) -> Path:
+    """Run a figure's command line: compute (or read) the numbers, draw, and write both. Return the picture's path."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in options.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), help=f"default: {default}")
+    parser.add_argument("--quick", action="store_true", help="a small version, in seconds")
+    parser.add_argument("--out", type=Path, default=BUILD, metavar="DIR", help="default: build/figures")
+    parser.add_argument("--redraw", action="store_true", help="draw the numbers in DIR again, computing nothing")
+    given = parser.parse_args(arguments)
+
+    name = Path(script).stem
+    given.out.mkdir(parents=True, exist_ok=True)
+    stored = given.out / f"{name}.npz"
+    if given.redraw:
+        if not stored.exists():
+            parser.error(f"--redraw: there are no numbers at {stored}")
+        with np.load(stored, allow_pickle=False) as file:
+            numbers = dict(file)
+    else:
+        chosen = options | (quick if given.quick else {})
+        chosen |= {key: getattr(given, key) for key in options if getattr(given, key) is not None}
+        numbers = compute(SimpleNamespace(**chosen)) | {"options": np.array(json.dumps(chosen))}
+        np.savez(stored, **numbers)
+
+    picture = given.out / f"{name}.png"
+    with mpl.rc_context(STYLE):
+        draw(numbers).savefig(picture, metadata={"Software": None})
+    print(f"{picture}\n{stored}")
+    return picture
+
+
+def digits(n: int, seed: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Choose n digits: as vectors, as images, and their labels."""
+    images, y = mgd.data.digits(n, seed, images=True)
+    return images.reshape(n, -1), images, y
+
+
+def architectures(
+    vectors: NDArray, images: NDArray, options: SimpleNamespace, activation: str | None = None
+) -> dict[str, tuple[mgd.Network, NDArray]]:
+    """The paper's three architectures, each with its inputs, for the sizes in `options`."""
+    activation = activation or options.activation
+    dim, filter_shape = vectors.shape[1], (options.filter_size, options.filter_size)
+    c_res = options.c_res
+    return {
+        "fully connected": (mgd.FullyConnected(dim, options.width, options.depth, activation), vectors),
+        "ResNet": (mgd.ResNet(dim, options.width, options.depth, activation, c_res), vectors),
+        "convolutional ResNet": (
+            mgd.ConvResNet(images.shape[1:], options.conv_width, options.depth, filter_shape, activation, c_res),
+            images,
+        ),
+    }
+
+
+def key(title: str) -> str:
+    """The name under which an architecture's numbers are stored."""
+    return title.replace(" ", "_")
+
+
+def said(number: float) -> str:
+    """A number for a label, two digits of it: 0.78, 1300, 9.3×10⁴."""
+    rounded = float(f"{number:.2g}")
+    if 1e-2 <= abs(rounded) < 1e4:
+        return f"{rounded:g}"
+    exponent = int(np.floor(np.log10(abs(rounded))))
+    return f"{rounded / 10.0**exponent:.1f}×$10^{{{exponent}}}$"

@@ -1,0 +1,43 @@
+"""Draw the figures, the quickest first.
+
+python figures/draw.py                     # all of them, into build/figures
+python figures/draw.py gradient_check      # just that one
+"""
+
+import argparse
+import importlib
+import shutil
+from pathlib import Path
+
+import common
+from tqdm.auto import tqdm
+
+# The quickest first.
+FIGURES = ("gradient_check", "residuals_follow_the_gram_matrix", "randomisation_test")
+
+
+def main() -> None:
+    """Draw the figures that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(FIGURES)}")
+    parser.add_argument("--quick", action="store_true", help="small versions, in seconds")
+    parser.add_argument("--out", type=Path, default=common.BUILD, metavar="DIR", help="default: build/figures")
+    parser.add_argument("--copy-to", type=Path, metavar="DIR", help="copy the pictures there")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(FIGURES))
+    if unknown:
+        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
+
+    arguments = ["--out", str(options.out), *(["--quick"] if options.quick else [])]
+    for name in tqdm([name for name in FIGURES if name in (options.names or FIGURES)], desc="figures", unit="figure"):
+        figure = importlib.import_module(name)
+        picture = common.run(
+            figure.__file__, figure.__doc__, figure.OPTIONS, figure.QUICK, figure.compute, figure.draw, arguments
+        )
+        if options.copy_to is not None:
+            options.copy_to.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, options.copy_to)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+"""Points on the sphere, the packaged digits, labels, and parallel samples."""
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimal_gd import data
+
+EPS = np.finfo(float).eps
+
+
+@given(n=st.integers(1, 50), d=st.integers(1, 50), seed=st.integers(0, 2**70))
+def test_points_on_the_sphere_have_unit_norm_and_depend_on_the_seed_alone(n, d, seed):
+    X = data.sphere(n, d, seed)
+    assert X.shape == (n, d)
+    assert X.dtype == np.float64
+    # a sum of d squares and a root: at most d + 2 roundings
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=(d + 4) * EPS)
+    np.testing.assert_array_equal(X, data.sphere(n, d, seed))
+    np.testing.assert_array_equal(X, data.sphere(n, d, np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("d", [2, 3, 10])
+def test_points_on_the_sphere_are_uniform(d):
+    n = 40_000
+    X = data.sphere(n, d, 0)
+    # E x = 0 with variance 1/d, E x xᵀ = I/d with variances below 1/d, E x_k⁴ = 3/(d (d + 2)) with one below 1:
+    # six standard deviations (the seed is fixed, so this passes always or never).
+    six = 6 / np.sqrt(n)
+    np.testing.assert_allclose(X.mean(axis=0), 0, atol=six / np.sqrt(d))
+    np.testing.assert_allclose(X.T @ X / n, np.eye(d) / d, atol=six / np.sqrt(d))
+    np.testing.assert_allclose((X**4).mean(axis=0), 3 / (d * (d + 2)), atol=six)
+
+
+def test_a_generator_goes_on_where_it_was():
+    rng = np.random.default_rng(0)
+    assert not np.array_equal(data.sphere(3, 3, rng), data.sphere(3, 3, rng))
+    assert not np.array_equal(data.sphere(3, 3, 0), data.sphere(3, 3, 1))
+
+
+def test_the_packaged_file_is_the_documented_one():
+    with np.load(files("minimal_gd").joinpath("digits/digits.npz"), allow_pickle=False) as stored:
+        X, y = stored["X"], stored["y"]
+    assert (X.shape, X.dtype, y.shape, y.dtype) == ((1797, 64), np.uint8, (1797,), np.uint8)
+    assert (X.min(), X.max()) == (0, 16)
+    # how many there are of each digit in the test part of Alpaydin and Kaynak's data, and its first image
+    assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert y[:10].tolist() == list(range(10))
+    assert X[0, :16].tolist() == [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]
+    assert "CC BY 4.0" in files("minimal_gd").joinpath("digits/README.md").read_text()
+
+
+def test_all_digits_are_centred_images_of_unit_norm_with_their_own_labels():
+    X, y = data.digits(1797, 3)
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=70 * EPS)
+    with np.load(files("minimal_gd").joinpath("digits/digits.npz"), allow_pickle=False) as stored:
+        centred = stored["X"] - stored["X"].astype(float).mean(axis=0)
+        digit = stored["y"]
+    cosines = X @ (centred / np.linalg.norm(centred, axis=1)[:, None]).T
+    source = cosines.argmax(axis=1)  # which image each one is, told by the picture alone
+    assert sorted(source) == list(range(1797))
+    np.testing.assert_allclose(X, (centred / np.linalg.norm(centred, axis=1)[:, None])[source], atol=1e-13)
+    np.testing.assert_allclose(y, (2.0 * digit[source] - 9) / 9, rtol=EPS)
+    assert np.abs(y).max() == 1
+    assert data.parallel_pairs(X) == []
+    data.require_no_parallel(X)
+
+
+def test_the_same_seed_with_more_digits_keeps_the_first_ones():
+    X, y = data.digits(100, 5)
+    more, labels = data.digits(1000, 5)
+    assert X.shape == (100, 64)
+    assert X.dtype == y.dtype == np.float64
+    np.testing.assert_array_equal(X, more[:100])
+    np.testing.assert_array_equal(y, labels[:100])
+    assert not np.array_equal(X, data.digits(100, 6)[0])
+    np.testing.assert_array_equal(X, data.digits(100, np.random.default_rng(5))[0])
+
+
+def test_images_are_the_vectors_row_by_row():
+    X, y = data.digits(7, 0)
+    images, labels = data.digits(7, 0, images=True)
+    assert images.shape == (7, 1, 8, 8)
+    np.testing.assert_array_equal(images[:, 0, 2, 3], X[:, 19])
+    np.testing.assert_array_equal(y, labels)
+
+
+def test_what_a_caller_does_to_the_digits_stays_with_the_caller():
+    X, y = data.digits(5, 0)
+    before, labels = X.copy(), y.copy()
+    X[...], y[...] = 0, 0
+    again, labels_again = data.digits(5, 0)
+    np.testing.assert_array_equal(again, before)
+    np.testing.assert_array_equal(labels_again, labels)
+
+
+def test_random_labels_are_uniform_over_the_ten():
+    y = data.random_labels(50_000, 0)
+    values, counts = np.unique(y, return_counts=True)
+    np.testing.assert_allclose(values, np.arange(-9, 10, 2) / 9, rtol=EPS)
+    assert np.abs(counts - 5000).max() < 6 * np.sqrt(50_000 * 0.1 * 0.9)  # six standard deviations
+    np.testing.assert_array_equal(data.random_labels(9, 1), data.random_labels(9, np.random.default_rng(1)))
+
+
+@given(n=st.integers(1, 60), share=st.floats(0, 1), seed=st.integers(0, 2**32))
+def test_exactly_the_share_of_the_labels_is_drawn_again(n, share, seed):
+    y = np.arange(10.0, 10 + n)  # none is a label, so that every one drawn again shows
+    y.flags.writeable = False
+    corrupted = data.corrupted_labels(y, share, seed)
+    changed = corrupted != y
+    assert changed.sum() == round(share * n)
+    assert np.isin(corrupted[changed], data.LABELS).all()
+    np.testing.assert_array_equal(y, np.arange(10.0, 10 + n))
+    np.testing.assert_array_equal(corrupted, data.corrupted_labels(y, share, seed))
+    assert not np.shares_memory(corrupted, y)
+
+
+def test_corrupted_labels_are_chosen_anywhere_and_drawn_uniformly():
+    corrupted = data.corrupted_labels(np.full(40_000, 7), 0.5, 0)
+    changed = corrupted != 7
+    assert corrupted.dtype == np.float64  # integers become float64
+    assert np.abs(changed.reshape(4, -1).sum(axis=1) - 5000).max() < 6 * 50  # six standard deviations, √(10⁴/4)
+    assert np.abs(np.unique(corrupted[changed], return_counts=True)[1] - 2000).max() < 6 * np.sqrt(1800)
+
+
+@settings(deadline=None)
+@given(
+    d=st.integers(1, 6),
+    sign=st.sampled_from([-1, 1]),
+    exponent=st.integers(-150, 150),
+    mantissa=st.floats(1, 10),
+    seed=st.integers(0, 2**32),
+)
+def test_a_multiple_of_a_sample_is_found_whatever_its_length(d, sign, exponent, mantissa, seed):
+    X = data.sphere(4, d, seed)
+    X[2] = sign * mantissa * 10.0**exponent * X[0]
+    if d == 1:
+        assert data.parallel_pairs(X) == [(i, j) for i in range(4) for j in range(i + 1, 4)]
+    else:
+        assert data.parallel_pairs(X) == [(0, 2)]
+    with pytest.raises(ValueError, match=r"X .*samples 0 and .* are parallel"):
+        data.require_no_parallel(X)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize(("angle", "found"), [(0, True), (1e-13, True), (1e-9, False), (1e-11, False)])
+def test_angles_are_told_apart_far_below_what_a_cosine_resolves(scale, sign, angle, found):
+    first, orthogonal = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 2)))[0].T
+    X = np.array([first, sign * scale * (np.cos(angle) * first + np.sin(angle) * orthogonal)])
+    assert data.parallel_pairs(X) == ([(0, 1)] if found else [])
+
+
+@pytest.mark.parametrize(("tolerance", "angle"), [(0.1, 0.09), (0.9, 0.8), (1.2, 1.1), (1.5, 1.3), (2.0, np.pi / 2)])
+def test_a_wide_tolerance_finds_every_pair_within_it(tolerance, angle):
+    X = np.array([[1, 0], [np.cos(angle), np.sin(angle)], [-np.cos(angle), np.sin(angle)]])
+    assert {(0, 1), (0, 2)} <= set(data.parallel_pairs(X, tolerance))
+
+
+def test_a_zero_sample_is_parallel_to_all():
+    X = np.array([[1.0, 0], [0, 0], [0, 1]])
+    assert data.parallel_pairs(X) == [(0, 1), (1, 2)]
+    with pytest.raises(ValueError, match=r"X .*zero sample.* at 1"):
+        data.require_no_parallel(X)
+    with pytest.raises(ValueError, match=r"X .*zero sample"):
+        data.require_no_parallel(np.zeros((1, 3)))
+
+
+def test_parallel_images_and_integers_are_found_and_inputs_left_alone():
+    X = np.random.default_rng(0).integers(1, 9, (5, 2, 3, 3)).astype(np.int8)
+    X[4] = -X[1]
+    X.flags.writeable = False
+    before = X.copy()
+    assert data.parallel_pairs(X) == [(1, 4)]
+    np.testing.assert_array_equal(X, before)
+    assert data.parallel_pairs([[1, 2], [2, 4], [3, 5]]) == [(0, 1)]
+
+
+def test_a_sample_and_its_opposite_are_found_in_float32():
+    X = data.sphere(10, 8, 0).astype(np.float32)
+    X[7], X[8] = -X[2], X[3]
+    assert data.parallel_pairs(X) == [(2, 7), (3, 8)]
+
+
+def test_of_many_parallel_pairs_the_first_are_named():
+    X = np.outer(np.arange(1, 6), [1.0, 2, 3])
+    with pytest.raises(ValueError, match=r"samples 0 and 1 are parallel; samples 0 and 2 .*and 5 pairs more"):
+        data.require_no_parallel(X)
+
+
+NOT_SIZES = [(0, ValueError), (-1, ValueError), (2.5, TypeError), (3.0, TypeError), ("3", TypeError), (True, TypeError)]
+NOT_SEEDS = [
+    (-1, ValueError),
+    (1.5, TypeError),
+    (None, TypeError),
+    ("0", TypeError),
+    (True, TypeError),
+    ([1], TypeError),
+]
+
+
+@pytest.mark.parametrize(("size", "error"), [*NOT_SIZES, (None, TypeError), (np.array([3]), TypeError)])
+def test_sizes_that_are_no_integers_of_at_least_one_are_refused(size, error):
+    wanted = r"must be an integer ≥ 1, got"
+    for name, call in [
+        ("n", lambda: data.sphere(size, 3, 0)),
+        ("d", lambda: data.sphere(3, size, 0)),
+        ("n", lambda: data.digits(size, 0)),
+        ("n", lambda: data.random_labels(size, 0)),
+    ]:
+        with pytest.raises(error, match=f"^{name} {wanted}"):
+            call()
+
+
+@pytest.mark.parametrize(("seed", "error"), NOT_SEEDS)
+def test_bad_seeds_are_refused(seed, error):
+    for call in [
+        lambda: data.sphere(3, 3, seed),
+        lambda: data.digits(3, seed),
+        lambda: data.random_labels(3, seed),
+        lambda: data.corrupted_labels(np.ones(3), 0.5, seed),
+    ]:
+        with pytest.raises(error, match=r"^seed must be an integer ≥ 0 or a numpy.random.Generator, got"):
+            call()
+
+
+def test_more_digits_than_there_are_and_images_that_is_no_bool_are_refused():
+    with pytest.raises(ValueError, match=r"^n must be an integer from 1 to 1797.*got 1798"):
+        data.digits(1798, 0)
+    for images in (1, "yes", None):
+        with pytest.raises(TypeError, match=r"^images must be True or False, got"):
+            data.digits(3, 0, images)
+
+
+@pytest.mark.parametrize(
+    ("share", "error"),
+    [
+        (-0.1, ValueError),
+        (1.1, ValueError),
+        (np.nan, ValueError),
+        ("0.5", TypeError),
+        (True, TypeError),
+        (None, TypeError),
+    ],
+)
+def test_a_share_outside_0_to_1_is_refused(share, error):
+    with pytest.raises(error, match=r"^share must be a number between 0 and 1, got"):
+        data.corrupted_labels(np.ones(3), share, 0)
+
+
+BAD_ARRAYS = [([1j, 0], TypeError), (["a", "b"], TypeError), ([None, 1], TypeError), ([np.nan, 1], ValueError)]
+
+
+@pytest.mark.parametrize(
+    ("y", "error"), [*BAD_ARRAYS, ([[1.0], [2.0]], ValueError), ([], ValueError), (3.0, ValueError), (None, TypeError)]
+)
+def test_labels_that_are_no_finite_vector_are_refused(y, error):
+    with pytest.raises(error, match=r"^y must .* got"):
+        data.corrupted_labels(y, 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("X", "error"),
+    [
+        *(([row, [1, 2]], error) for row, error in BAD_ARRAYS),
+        ([1.0, 2.0], ValueError),
+        (np.zeros((0, 3)), ValueError),
+        (np.zeros((3, 0)), ValueError),
+        ([[1, 2], [3]], ValueError),
+        (None, TypeError),
+    ],
+)
+def test_inputs_that_are_no_finite_samples_are_refused(X, error):
+    for function in (data.parallel_pairs, data.require_no_parallel):
+        with pytest.raises(error, match=r"^X must .* got"):
+            function(X)
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "error"),
+    [(0, ValueError), (-1e-12, ValueError), (np.inf, ValueError), ("1", TypeError), (None, TypeError)],
+)
+def test_a_tolerance_that_is_not_finite_and_positive_is_refused(tolerance, error):
+    for function in (data.parallel_pairs, data.require_no_parallel):
+        with pytest.raises(error, match=r"^tolerance must be a finite number > 0, got"):
+            function(np.eye(3), tolerance)

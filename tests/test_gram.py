@@ -1,0 +1,149 @@
+"""The Gram matrices at finite width against the explicit Jacobian, and what follows from being Gram matrices."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from references import jacobians
+from strategies import ANALYTIC, networks, problem, problems, seeds
+
+import minimal_gd as mgd
+from minimal_gd import gram
+from minimal_gd.networks import base
+
+NETS = [
+    mgd.FullyConnected(5, 8, 3),
+    mgd.ResNet(5, 8, 3, "tanh"),
+    mgd.ConvResNet((2, 7), 8, 3, (3,)),
+    mgd.ConvResNet((2, 4, 3), 6, 3, (3, 3), "gelu"),
+    mgd.TwoLayerReLU(5, 8),
+]
+
+
+@given(problems(networks(ANALYTIC)))
+def test_gram_matrices_are_those_of_the_jacobian(case):
+    G = gram.empirical(*case.everything[:3])
+    for ours, J in zip(G, jacobians(*case.everything[:3]), strict=True):
+        norms = np.linalg.norm(J, axis=1)
+        # 1e-12 relative to Cauchy-Schwarz: rounding of sums of at most a few hundred terms
+        assert (np.abs(ours - J @ J.T) <= 1e-12 * np.outer(norms, norms) + 1e-300).all()
+
+
+def test_gram_matrices_of_the_companion_are_those_of_its_jacobian():
+    """ReLU has no complex step; away from its kinks u is linear in each layer, so differences are exact."""
+    case = problem(mgd.TwoLayerReLU(3, 5), n=4, seed=2)
+    (W,), a = case.params
+    active = (case.X @ W.T >= 0).astype(float)
+    J = np.einsum("ir,r,id->ird", active, a / np.sqrt(5), case.X).reshape(4, -1)
+    features = np.maximum(case.X @ W.T, 0) / np.sqrt(5)
+    np.testing.assert_allclose(gram.empirical(case.net, case.params, case.X), [J @ J.T, features @ features.T])
+
+
+@given(problems(networks()))
+def test_every_gram_matrix_is_symmetric_and_positive_semidefinite(case):
+    for G in gram.empirical(*case.everything[:3]):
+        np.testing.assert_array_equal(G, G.T)
+        eigenvalues = np.linalg.eigvalsh(G)
+        assert eigenvalues[0] >= -1e-13 * len(G) * max(eigenvalues[-1], 1e-300)
+
+
+@given(problems(networks()), seeds)
+def test_permuting_the_samples_permutes_rows_and_columns(case, seed):
+    order = np.random.default_rng(seed).permutation(len(case.X))
+    G = gram.empirical(*case.everything[:3])
+    permuted = gram.empirical(case.net, case.params, case.X[order])
+    np.testing.assert_allclose(permuted, G[:, order][:, :, order], rtol=1e-10, atol=1e-12 * np.abs(G).max() + 1e-300)
+
+
+@given(problems(networks()))
+def test_both_ways_for_the_convolution_agree(case):
+    work = next(work for _, work in case.net.workspaces(case.X, np.float64))
+    for delta, phi in case.net.pairs(case.params, work):
+        by_positions = gram._sum_over_positions(delta, phi, delta[::-1], phi[::-1])
+        by_gradients = gram._products_of_gradients(delta, phi, delta[::-1], phi[::-1])
+        scale = np.einsum("ipm,ipm->", delta, delta) * np.einsum("ipk,ipk->", phi, phi) + 1e-300
+        assert (np.abs(by_positions - by_gradients) <= 1e-12 * scale).all()
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"),
+    [(1, "_sum_over_positions"), (64, "_products_of_gradients")],
+)
+def test_the_cheaper_way_is_taken(monkeypatch, positions, expected):
+    called = []
+    for name in ("_sum_over_positions", "_products_of_gradients"):
+        monkeypatch.setattr(gram, name, lambda *_, name=name: called.append(name))
+    delta, phi = np.ones((30, positions, 16)), np.ones((30, positions, 48))
+    gram._inner_products(delta, phi, delta, phi)
+    assert called == [expected]
+
+
+@pytest.mark.parametrize("net", NETS, ids=repr)
+def test_small_blocks_give_the_same(monkeypatch, net):
+    case = problem(net, n=5, seed=0)
+    whole = gram.empirical(net, case.params, case.X)
+    monkeypatch.setattr(base, "BLOCK_BYTES", 2 * base.Workspace.bytes_per_sample(net, np.float64))
+    monkeypatch.setattr(gram, "BLOCK_BYTES", 1)
+    assert len(net.sample_blocks(5, np.float64)) == 3
+    in_blocks = gram.empirical(net, case.params, case.X)
+    np.testing.assert_allclose(in_blocks, whole, rtol=1e-11)
+    np.testing.assert_array_equal(in_blocks, in_blocks.transpose(0, 2, 1))
+    np.testing.assert_allclose(
+        gram.total(net, case.params, case.X),
+        whole[: 2 if net.train_output else 1].sum(axis=0) if net.depth == 1 else whole.sum(axis=0),
+        rtol=1e-11,
+    )
+
+
+@given(problems(networks()))
+def test_the_total_is_the_sum_of_the_trained_layers(case):
+    G = gram.empirical(*case.everything[:3])
+    trained = G if case.net.train_output else G[:-1]
+    np.testing.assert_allclose(gram.total(*case.everything[:3]), trained.sum(axis=0), rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("net", NETS, ids=repr)
+def test_float32_parameters_give_float32_gram_matrices(net):
+    case = problem(net, n=4, seed=0)
+    single = case.params.map(lambda array: array.astype(np.float32))
+    G = gram.empirical(net, single, case.X.astype(np.float32))
+    assert G.dtype == np.float32
+    np.testing.assert_allclose(G, gram.empirical(net, case.params, case.X), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("net", NETS, ids=repr)
+def test_one_small_step_moves_the_predictions_by_minus_eta_gram_times_the_residual(net):
+    """The paper's I_1: u(k+1) - u(k) = -η G (u - y) + O(η²); halving η leaves a quarter of the rest."""
+    case = problem(net, n=4, seed=1)
+    u, G = net.predict(case.params, case.X), gram.total(net, case.params, case.X)
+    rest = []
+    for eta in (1e-5, 0.5e-5):
+        run = mgd.gradient_descent(net, case.params, case.X, case.y, eta, 1, predictions=True)
+        rest.append(np.linalg.norm(run.predictions[1] - u + eta * G @ (u - case.y)))
+    assert rest[0] < 1e-3 * 1e-5 * np.linalg.norm(G @ (u - case.y)) or isinstance(net, mgd.TwoLayerReLU)
+    if not isinstance(net, mgd.TwoLayerReLU):  # no pattern changes in so small a step: the companion's rest is 0
+        assert rest[0] / rest[1] == pytest.approx(4, rel=0.05)
+
+
+@given(st.integers(1, 6), st.sampled_from([1, gram._DENSE_LIMIT]), seeds)
+def test_the_largest_eigenvalue_is_that_of_a_full_decomposition(rank, least, seed):
+    n = least + 3
+    A = np.random.default_rng(seed).standard_normal((n, rank))
+    G = A @ A.T
+    assert gram.largest_eigenvalue(G) == pytest.approx(np.linalg.eigvalsh(G)[-1], rel=1e-10)
+
+
+@given(problems(networks()))
+def test_the_stable_step_size_is_one_over_the_largest_eigenvalue(case):
+    G = gram.empirical(*case.everything[:3])
+    G = G if case.net.train_output else G[:-1]
+    largest = np.linalg.eigvalsh(G.sum(axis=0))[-1]
+    if largest > 0:
+        assert mgd.stable_step_size(*case.everything[:3]) == pytest.approx(1 / largest, rel=1e-9)
+
+
+def test_without_any_gradient_there_is_no_step_size():
+    net = mgd.TwoLayerReLU(2, 1)
+    params = mgd.Parameters((np.array([[1.0, 0.0]]),), np.array([1.0]))
+    with pytest.raises(ValueError, match="params must give some gradient at X"):
+        mgd.stable_step_size(net, params, [[-1.0, 0.0]])

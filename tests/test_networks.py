@@ -1,0 +1,261 @@
+"""The four architectures: definitions, shapes, symmetries, precision."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from references import conv_resnet_by_correlate, conv_resnet_by_loops
+from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds, sizes
+
+import minimal_gd as mgd
+from minimal_gd.gradcheck import relative_error
+from minimal_gd.kernels import add_col2im, im2col
+from minimal_gd.networks import base
+
+ONE_OF_EACH = [
+    mgd.FullyConnected(5, 7, 3),
+    mgd.ResNet(5, 7, 3, c_res=0.9),
+    mgd.ConvResNet((2, 6), 7, 3, (3,)),
+    mgd.ConvResNet((2, 3, 4), 7, 3, (3, 5), "tanh"),
+    mgd.TwoLayerReLU(5, 7),
+]
+
+
+# ---------------------------------------------------------------------- the definitions, spelled out
+
+
+@given(problems(fully_connected()))
+def test_fully_connected_is_equation_2(case):
+    net = case.net
+    for x, u in zip(case.X, net.predict(case.params, case.X), strict=True):
+        for W in case.params.W:
+            x = math.sqrt(net.activation.c_sigma / net.width) * net.activation.sigma(W @ x)
+        assert u == pytest.approx(case.params.a @ x, rel=1e-10, abs=1e-10)
+
+
+@given(problems(resnet()))
+def test_resnet_is_equation_3(case):
+    net = case.net
+    for x, u in zip(case.X, net.predict(case.params, case.X), strict=True):
+        x = math.sqrt(net.activation.c_sigma / net.width) * net.activation.sigma(case.params.W[0] @ x)
+        for W in case.params.W[1:]:
+            x = x + net.c_res / (net.depth * math.sqrt(net.width)) * net.activation.sigma(W @ x)
+        assert u == pytest.approx(case.params.a @ x, rel=1e-10, abs=1e-10)
+
+
+def test_two_layer_relu_is_the_companions_equation_1():
+    case = problem(mgd.TwoLayerReLU(5, 9), n=4, seed=0)
+    (W,), a = case.params
+    expected = [sum(a[r] * max(W[r] @ x, 0) for r in range(9)) / 3 for x in case.X]
+    np.testing.assert_allclose(case.net.predict(case.params, case.X), expected, rtol=1e-13)
+    assert set(case.net.init(0).a) == {-1.0, 1.0}
+
+
+def test_relu_has_slope_one_at_zero():
+    net = mgd.TwoLayerReLU(2, 1)
+    params = mgd.Parameters((np.array([[1.0, 0.0]]),), np.array([1.0]))
+    at_the_kink = np.array([[0.0, 1.0]])
+    np.testing.assert_array_equal(net.gradient(params, at_the_kink, [-2.0]).W[0], [[0.0, 2.0]])
+
+
+@given(problems(conv_resnet()))
+def test_convolution_agrees_with_scipys_correlate(case):
+    expected = conv_resnet_by_correlate(*case.everything[:3])
+    np.testing.assert_allclose(case.net.predict(case.params, case.X), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        mgd.ConvResNet((2, 5), 3, 3, (3,), "softplus"),
+        mgd.ConvResNet((2, 4, 3), 3, 2, (3, 5), "tanh"),
+        mgd.ConvResNet((1, 2), 2, 2, (7,), "gelu"),
+    ],
+    ids=repr,
+)
+def test_convolution_agrees_with_the_sum_that_defines_it(net):
+    case = problem(net, n=2, seed=3)
+    expected = conv_resnet_by_loops(net, case.params, case.X)
+    np.testing.assert_allclose(net.predict(case.params, case.X), expected, rtol=1e-12)
+
+
+@given(problems(resnet()))
+def test_convolution_with_one_position_and_a_filter_of_one_is_the_resnet(case):
+    d, m, H = case.net.input_dim, case.net.width, case.net.depth
+    params = mgd.Parameters(case.params.W, case.params.a[:, None])
+    for shape, filter_shape in (((d, 1), (1,)), ((d, 1, 1), (1, 1))):
+        conv = mgd.ConvResNet(shape, m, H, filter_shape, case.net.activation, case.net.c_res)
+        X = case.X.reshape(-1, *shape)
+        scale = 1 + np.abs(case.net.predict(case.params, case.X)).max()
+        difference = conv.predict(params, X) - case.net.predict(case.params, case.X)
+        assert np.abs(difference).max() <= 1e-12 * scale
+        ours, theirs = conv.gradient(params, X, case.y), case.net.gradient(case.params, case.X, case.y)
+        assert relative_error(mgd.Parameters(ours.W, ours.a[:, 0]), theirs) <= 1e-9
+
+
+# ---------------------------------------------------------------------- patches
+
+
+@given(st.data())
+def test_a_patch_holds_its_pixels_channel_by_channel(data):
+    """Every entry of φ(x), by numpy's pad: channel c at offset κ is column c·q + κ."""
+    rows, columns, channels, n = (data.draw(sizes) for _ in range(4))
+    window = data.draw(st.sampled_from([1, 3, 5])), data.draw(st.sampled_from([1, 3, 5]))
+    x = np.random.default_rng(data.draw(seeds)).standard_normal((n, rows, columns, channels))
+    phi = np.full((n * rows * columns, channels * window[0] * window[1]), np.nan)
+    im2col(x.reshape(-1, channels), (rows, columns), window, phi)
+    margins = [(0, 0), *((q // 2, q // 2) for q in window), (0, 0)]
+    padded = np.pad(x, margins)
+    for (i, row, column), patch in zip(np.ndindex(n, rows, columns), phi, strict=True):
+        expected = padded[i, row : row + window[0], column : column + window[1]]
+        np.testing.assert_array_equal(patch, np.moveaxis(expected, -1, 0).reshape(-1))
+
+
+@given(st.data())
+def test_col2im_is_the_transpose_of_im2col(data):
+    """⟨φ(x), z⟩ = ⟨x, φᵀ(z)⟩, and what was there is added to."""
+    grid, window = (data.draw(sizes), data.draw(sizes)), (data.draw(st.sampled_from([1, 3, 5])), 3)
+    rng = np.random.default_rng(data.draw(seeds))
+    x = rng.standard_normal((2 * grid[0] * grid[1], 3))
+    z = rng.standard_normal((len(x), 3 * window[0] * window[1]))
+    phi, transposed = np.empty_like(z), np.ones_like(x)
+    im2col(x, grid, window, phi)
+    add_col2im(z, grid, window, transposed)
+    assert np.sum(phi * z) == pytest.approx(np.sum(x * (transposed - 1)), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [im2col, add_col2im], ids=["im2col", "add_col2im"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_a_kernel_gives_the_same_compiled_and_as_plain_python(kernel, dtype):
+    rng = np.random.default_rng(0)
+    x, phi = rng.standard_normal((24, 2)).astype(dtype), rng.standard_normal((24, 30)).astype(dtype)
+    results = []
+    for function in (kernel, kernel.py_func):
+        arrays = (x.copy(), phi.copy())
+        first, last = arrays if kernel is im2col else arrays[::-1]
+        function(first, (4, 3), (3, 5), last)
+        results.append(last)
+    np.testing.assert_array_equal(*results)
+
+
+@given(problems(conv_resnet()))
+def test_patch_norms_lie_between_those_of_the_image_and_root_q_times_them(case):
+    """‖x‖_F ≤ ‖φ(x)‖_F ≤ √q ‖x‖_F: every pixel is used at least once and at most q times."""
+    for _, work in case.net.workspaces(case.X, np.float64):
+        norm, patches = np.linalg.norm(case.X), np.linalg.norm(work.phi[0])
+        q = math.prod(case.net.filter_shape)
+        assert norm * (1 - 1e-12) <= patches <= math.sqrt(q) * norm * (1 + 1e-12)
+
+
+# ---------------------------------------------------------------------- symmetries
+
+
+@given(problems(networks()), seeds)
+def test_permuting_the_samples_permutes_the_predictions_and_leaves_the_gradient(case, seed):
+    order = np.random.default_rng(seed).permutation(len(case.X))
+    u = case.net.predict(case.params, case.X)
+    scale = 1 + np.abs(u).max()
+    assert np.abs(case.net.predict(case.params, case.X[order]) - u[order]).max() <= 1e-12 * scale
+    gradient = case.net.gradient(case.params, case.X, case.y)
+    permuted = case.net.gradient(case.params, case.X[order], case.y[order])
+    assert relative_error(permuted, gradient) <= 1e-8
+
+
+def permuted_units(net: mgd.Network, params: mgd.Parameters, orders: list[np.ndarray]) -> mgd.Parameters:
+    """Rename the hidden units of layer h by `orders[h]`: rows of W^(h), column blocks of W^(h+1), entries of a."""
+    W = [W[order] for W, order in zip(params.W, orders, strict=True)]
+    for h in range(1, net.depth):
+        blocks = W[h].reshape(net.width, net.width, -1)  # (unit, channel, offset)
+        W[h] = blocks[:, orders[h - 1]].reshape(W[h].shape)
+    return mgd.Parameters(tuple(W), params.a[orders[-1]])
+
+
+@given(problems(networks()), seeds)
+def test_permuting_the_hidden_units_changes_nothing(case, seed):
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(case.net.width) for _ in range(case.net.depth)]
+    if not isinstance(case.net, mgd.FullyConnected):
+        orders = orders[:1] * case.net.depth  # the skip connection ties unit r of all layers together
+    params = permuted_units(case.net, case.params, orders)
+    u = case.net.predict(case.params, case.X)
+    assert np.abs(case.net.predict(params, case.X) - u).max() <= 1e-12 * (1 + np.abs(u).max())
+    gradient = case.net.gradient(case.params, case.X, case.y)
+    expected = permuted_units(case.net, gradient, orders)
+    assert relative_error(case.net.gradient(params, case.X, case.y), expected) <= 1e-8
+
+
+# ---------------------------------------------------------------------- loss, precision, initialisation
+
+
+@given(problems(networks()))
+def test_loss_is_half_the_sum_of_squares(case):
+    residual = case.net.predict(case.params, case.X) - case.y
+    assert case.net.loss(*case.everything[1:]) == pytest.approx(0.5 * sum(r * r for r in residual), rel=1e-12)
+
+
+@given(problems(networks()))
+def test_float32_agrees_with_float64(case):
+    single = case.params.map(lambda array: array.astype(np.float32))
+    X, y = case.X.astype(np.float32), case.y.astype(np.float32)
+    double = single.map(lambda array: array.astype(np.float64))
+    u, gradient = case.net.predict(single, X), case.net.gradient(single, X, y)
+    assert u.dtype == gradient.dtype == np.float32
+    # What rounding in every one of at most 5 layers, with at most 100 terms a product, can make of ε = 1.2e-7
+    G = mgd.gram.empirical(case.net, double, X)
+    scale = np.sqrt(np.einsum("hii->", G) * (1 + sum(np.sum(W**2) for W in (*double.W, double.a))))
+    assert np.abs(u - case.net.predict(double, X)).max() <= 1e-4 * scale
+    reference = case.net.gradient(double, X, y)
+    sizes = np.linalg.norm(case.net.predict(double, X) - y)
+    for ours, theirs in zip((*gradient.W, gradient.a), (*reference.W, reference.a), strict=True):
+        assert np.linalg.norm(ours - theirs) <= 1e-4 * scale * (scale + sizes)
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_the_same_seed_gives_the_same_bits(net):
+    first, again, other = net.init(3), net.init(np.random.default_rng(3)), net.init(4)
+    for one, two, different in zip((*first.W, first.a), (*again.W, again.a), (*other.W, other.a), strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert (one != different).any()
+    assert first.dtype == np.float64
+    single = net.init(3, dtype=np.float32)
+    assert single.dtype == np.float32
+    np.testing.assert_array_equal(single.W[0], first.W[0].astype(np.float32))
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_parameters_have_the_documented_shapes(net):
+    q = math.prod(getattr(net, "filter_shape", (1,)))
+    params, first = net.init(0), net.input_shape[0] * q
+    assert [W.shape for W in params.W] == [(7, first)] + [(7, 7 * q)] * (net.depth - 1)
+    assert params.a.shape == ((7, net.positions) if isinstance(net, mgd.ConvResNet) else (7,))
+    assert params.size == sum(array.size for array in (*params.W, params.a))
+    assert net.gradient(params, np.ones((2, *net.input_shape)), [0.0, 1.0]).map(np.shape) == params.map(np.shape)
+
+
+def test_initial_entries_are_standard_normal():
+    params = mgd.ResNet(50, 300, 3).init(0)
+    entries = np.concatenate([W.ravel() for W in params.W])
+    # standard errors: 1/√N for the mean, √2/√N for the variance; 5 of them
+    assert abs(entries.mean()) < 5 / math.sqrt(entries.size)
+    assert abs(entries.var() - 1) < 5 * math.sqrt(2 / entries.size)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_c_sigma_keeps_the_norms_of_wide_layers_near_one(name):
+    """‖x^(1)‖ ≈ 1 for unit inputs: that is what c_σ is for."""
+    net = mgd.FullyConnected(8, 20_000, 1, name)
+    (work,) = (work for _, work in net.workspaces(mgd.data.sphere(3, 8, 0), np.float64))
+    net.forward(net.init(1), work)
+    np.testing.assert_allclose(np.linalg.norm(work.phi[-1], axis=1), 1, atol=0.05)
+
+
+@given(problems(networks()))
+def test_small_blocks_of_samples_give_the_same(case):
+    whole = case.net.predict(case.params, case.X), case.net.gradient(case.params, case.X, case.y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "BLOCK_BYTES", 1)
+        assert len(case.net.sample_blocks(len(case.X), np.float64)) == len(case.X)
+        np.testing.assert_allclose(case.net.predict(case.params, case.X), whole[0], rtol=1e-9, atol=1e-12)
+        assert relative_error(case.net.gradient(case.params, case.X, case.y), whole[1]) <= 1e-8
