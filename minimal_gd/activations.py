@@ -33,7 +33,8 @@ class Activation:
     name : str
         What messages and figures call it.
     lipschitz, smoothness : float, optional
-        sup |σ′| and sup |σ″|, ∞ where there is none. Not given, they are estimated on a grid over [-10, 10].
+        sup |σ′| and sup |σ″|, ∞ where there is none. Not given, they are what a grid over [-10, 10] shows, which says
+        nothing about kinks and tails.
     analytic : bool, optional
         Whether σ is analytic; None if that is not known.
     polynomial_degree : int, optional
@@ -43,8 +44,8 @@ class Activation:
     ----------
     c_sigma : float
         c_σ = 1 / E[σ(z)²], z ~ N(0, 1).
-    satisfies_condition_3_1 : bool
-        σ is Lipschitz and smooth.
+    satisfies_condition_3_1 : bool or None
+        σ is Lipschitz and smooth; None if `lipschitz` or `smoothness` was not given.
     satisfies_condition_3_2 : bool or None
         σ is analytic and not a polynomial; None if `analytic` is None.
 
@@ -79,6 +80,7 @@ class Activation:
             None if polynomial_degree is None else positive_int("polynomial_degree", polynomial_degree, least=0)
         )
         steepest, most_curved = require_derivative(sigma, dsigma, name)
+        self._constants_are_stated = lipschitz is not None and smoothness is not None
         self.lipschitz = steepest if lipschitz is None else _bound("lipschitz", lipschitz)
         self.smoothness = most_curved if smoothness is None else _bound("smoothness", smoothness)
 
@@ -87,11 +89,11 @@ class Activation:
 
     def sigma(self, z: NDArray) -> NDArray:
         """σ(z), entry by entry; float32 stays float32, integers become float64."""
-        return np.asarray(self._sigma(_entries(z)))
+        return _evaluate(self._sigma, z)
 
     def dsigma(self, z: NDArray) -> NDArray:
         """σ′(z), entry by entry; float32 stays float32, integers become float64."""
-        return np.asarray(self._dsigma(_entries(z)))
+        return _evaluate(self._dsigma, z)
 
     def apply(self, z: NDArray, slope: NDArray) -> None:
         """Replace `z` by σ(z) and fill `slope` with σ′(z), allocating nothing that grows with them.
@@ -115,8 +117,10 @@ class Activation:
         return 1 / second_moment
 
     @property
-    def satisfies_condition_3_1(self) -> bool:
-        """σ is Lipschitz and smooth. Paper: Condition 3.1."""
+    def satisfies_condition_3_1(self) -> bool | None:
+        """σ is Lipschitz and smooth (None: not known). Paper: Condition 3.1."""
+        if not self._constants_are_stated:
+            return None
         return math.isfinite(self.lipschitz) and math.isfinite(self.smoothness)
 
     @property
@@ -131,9 +135,9 @@ def _bound(name: str, value: float) -> float:
     return float(value)
 
 
-def _entries(z: NDArray) -> NDArray:
-    is_complex = isinstance(z, np.ndarray) and z.dtype.kind == "c"
-    return z if is_complex else real_array("z", z)
+def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
+    z = z if np.iscomplexobj(z) else real_array("z", z)
+    return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)
 
 
 def _modulus(z: NDArray) -> NDArray:
@@ -165,7 +169,7 @@ def softplus_slope(z: NDArray) -> NDArray:
 def sigmoid(z: NDArray) -> NDArray:
     """1 / (1 + e^(-z))."""
     e = _decay(z)
-    return np.where(z.real > 0, 1, e) / (1 + e)
+    return np.where(np.signbit(z.real), e, 1) / (1 + e)
 
 
 def sigmoid_slope(z: NDArray) -> NDArray:
@@ -258,7 +262,7 @@ _BUILT_IN = (
         analytic=True,
     ),
     # steepest where z tanh(z/2) = 2, most curved at 0
-    Activation(silu, silu_slope, "silu", lipschitz=1.0998393194, smoothness=0.5, analytic=True),
+    Activation(silu, silu_slope, "silu", lipschitz=1.0998393201288669, smoothness=0.5, analytic=True),
     Activation(sincos, sincos_slope, "sincos", lipschitz=math.sqrt(2), smoothness=math.sqrt(2), analytic=True),
     Activation(relu, relu_slope, "relu", lipschitz=1.0, smoothness=math.inf, analytic=False),
     Activation(

@@ -131,7 +131,8 @@ def parallel_pairs(X: NDArray, tolerance: float = 1e-12) -> list[tuple[int, int]
     X : (n, ...) array
         A sample is all that one index of the first axis holds.
     tolerance : float > 0
-        The largest angle, in radians, between the lines of two samples that counts as none.
+        The largest angle, in radians, between the lines of two samples that counts as none. float32 data are exact to
+        about 1e-7 only: give 1e-6.
 
     Returns
     -------
@@ -151,8 +152,8 @@ def parallel_pairs(X: NDArray, tolerance: float = 1e-12) -> list[tuple[int, int]
     for i in range(len(X) - 1):
         cosines = directions[i + 1 :] @ directions[i]
         # The cosine alone resolves angles down to 1e-8 only; the distance resolves them to rounding.
-        near = np.flatnonzero(np.abs(cosines) > np.cos(min(tolerance, 1.0)) - 1e-6)
-        signs = np.sign(cosines[near])[:, None]
+        near = np.flatnonzero(np.abs(cosines) >= np.cos(min(tolerance, np.pi / 2)) - 1e-6)
+        signs = np.where(cosines[near] < 0, -1, 1)[:, None]
         distance = np.linalg.norm(directions[i + 1 + near] - signs * directions[i], axis=1)
         is_parallel = is_zero[i + 1 :] | is_zero[i]
         is_parallel[near[2 * np.arcsin(np.minimum(distance / 2, 1)) <= tolerance]] = True

@@ -34,7 +34,7 @@ def require_derivative(
     # One Richardson step leaves O(step⁴); what it changed bounds what is left, rounding comes on top.
     measured = (4 * narrow - wide) / 3
     largest = np.abs(_values("sigma", sigma, _POINTS)).max()
-    tolerance = np.abs(narrow - wide) + 1e-7 * (1 + np.abs(measured)) + 1e-11 * largest
+    tolerance = np.abs(narrow - wide) + 1e-7 * (np.abs(stated).max() + np.abs(measured)) + 1e-11 * largest
     wrong = np.abs(stated - measured) > tolerance
     if wrong.any():
         at = int(np.argmax(np.where(wrong, np.abs(stated - measured), 0)))
@@ -55,7 +55,12 @@ def _values(name: str, function: Any, points: NDArray) -> NDArray:
     """Return `function(points)`, after making sure that it is a real, finite array of the same shape."""
     if not callable(function):
         raise TypeError(f"{name} must be a function of an array, got {describe(function)}")
-    values = np.asarray(function(points.copy()))
+    argument = points.copy()
+    argument.flags.writeable = False  # σ must not change what it is given
+    try:
+        values = np.asarray(function(argument))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be a function of an array that leaves it as it is, but: {error}") from error
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name} must return real numbers, got dtype {values.dtype}")
     if values.shape != points.shape:

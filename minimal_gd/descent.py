@@ -141,7 +141,7 @@ def gradient_descent(
     )
     checkpoint, every = _checked_checkpoint(checkpoint, every)
     if resume is not None:
-        params = _resumed(resume, net, recorder, steps)
+        params = _resumed(resume, net, recorder, steps, params.dtype)
 
     theta = params.map(lambda array: np.array(array, order="C"))
     scale = 1.0 if normalisation == "sum" else 1 / len(y)
@@ -200,14 +200,16 @@ def _checked_checkpoint(checkpoint: Any, every: Any) -> tuple[Path | None, int]:
     return Path(checkpoint), validate.positive_int("every", every)
 
 
-def _resumed(run: Any, net: Network, recorder: Recorder, steps: int) -> Parameters:
+def _resumed(run: Any, net: Network, recorder: Recorder, steps: int, dtype: np.dtype) -> Parameters:
     """Let `recorder` take over what `run` recorded; return the weights to go on from."""
     if not isinstance(run, Trajectory):
         raise TypeError(f"resume must be a Trajectory, got {validate.describe(run)}")
     if steps < run.steps:
         raise ValueError(f"steps counts from the first start: must be ≥ {run.steps}, those of resume, got {steps}")
     recorder.go_on_from(run)
-    return net.check_params(run.params)
+    if run.params.dtype != dtype:
+        raise ValueError(f"params must have the dtype of resume.params, {run.params.dtype}, got {dtype}")
+    return net.check_params(run.params, "resume.params")
 
 
 def _require_same_loss(here: float, there: float) -> None:

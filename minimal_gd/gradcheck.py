@@ -7,6 +7,7 @@ Neither uses a line of `backward`. The complex step runs the plain `forward` on 
 so the imaginary part over t is the derivative along v without any subtraction, exact to rounding for tiny t.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -44,7 +45,7 @@ def central_difference(
         As `net.loss`, and if `direction` is not shaped as `params` or `step` not finite and positive.
     """
     params, X, y = _checked(net, params, X, y)
-    direction = net.check_params(direction)
+    direction = net.check_params(direction, "direction")
     step = validate.positive_number("step", step)
     ahead, behind = (_loss(net, _moved(net, params, direction, t), X, y).real for t in (step, -step))
     return (ahead - behind) / (2 * step)
@@ -66,7 +67,7 @@ def complex_step(
         As `central_difference`; ValueError if the activation is not known to be analytic.
     """
     params, X, y = _checked(net, params, X, y)
-    direction = net.check_params(direction)
+    direction = net.check_params(direction, "direction")
     step = validate.positive_number("step", step)
     if not net.activation.analytic:
         raise ValueError(f"net must have an analytic activation for the complex step, got {net.activation!r}")
@@ -92,6 +93,8 @@ def gradient_by(
     Parameters
         Shaped as `params`, float64.
     """
+    if not callable(derivative):
+        raise TypeError(f"derivative must be central_difference or complex_step, got {validate.describe(derivative)}")
     params, X, y = _checked(net, params, X, y)
     gradient = params.map(np.zeros_like)
     for direction, place in _unit_directions(params, gradient):
@@ -102,30 +105,58 @@ def gradient_by(
 def random_direction(params: Parameters, seed: int | np.random.Generator) -> Parameters:
     """A standard normal direction, shaped as `params`: one such checks a large network's gradient all at once."""
     rng = validate.generator(seed)
+    if not isinstance(params, Parameters):
+        raise TypeError(f"params must be Parameters, got {validate.describe(params)}")
     return params.map(lambda array: rng.standard_normal(array.shape))
 
 
 def inner_product(first: Parameters, second: Parameters) -> float:
-    """⟨first, second⟩, all layers together."""
-    layers = zip((*first.W, first.a), (*second.W, second.a), strict=True)
-    return float(sum(np.vdot(one, other) for one, other in layers))
+    """⟨first, second⟩, all layers together.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not finite, real and of the same shapes.
+    """
+    return float(sum(np.vdot(one, other) for one, other in _layer_pairs("first", first, "second", second)))
 
 
 def relative_error(approximate: Parameters, exact: Parameters) -> float:
-    """‖approximate - exact‖ / ‖exact‖, all layers together; the plain distance if `exact` is zero."""
-    difference = Parameters(
-        tuple(one - other for one, other in zip(approximate.W, exact.W, strict=True)), approximate.a - exact.a
-    )
-    distance = inner_product(difference, difference) ** 0.5
-    size = inner_product(exact, exact) ** 0.5
+    """‖approximate - exact‖ / ‖exact‖, all layers together; the plain distance if `exact` is zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not finite, real and of the same shapes.
+    """
+    pairs = list(_layer_pairs("approximate", approximate, "exact", exact))
+    distance = math.hypot(*(np.linalg.norm(one - other) for one, other in pairs))
+    size = math.hypot(*(np.linalg.norm(other) for _, other in pairs))
     return distance / size if size > 0 else distance
 
 
 def _checked(net: Network, params: Parameters, X: NDArray, y: NDArray) -> tuple[Parameters, NDArray, NDArray]:
     """Everything in float64: these are references."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
     params = net.check_params(params).map(lambda array: array.astype(np.float64))
     X = net.check_inputs("X", X, np.float64)
     return params, X, net.check_targets(y, len(X), np.float64)
+
+
+def _layer_pairs(
+    first_name: str, first: Parameters, second_name: str, second: Parameters
+) -> Iterator[tuple[NDArray, NDArray]]:
+    """Give the two arrays of every layer in float64, of one shape."""
+    for name, params in ((first_name, first), (second_name, second)):
+        if not isinstance(params, Parameters):
+            raise TypeError(f"{name} must be Parameters, got {validate.describe(params)}")
+    if len(first.W) != len(second.W):
+        raise ValueError(f"{first_name}.W must hold {len(second.W)} arrays as {second_name}.W, got {len(first.W)}")
+    names = [f"{first_name}.W[{h}]" for h in range(len(first.W))] + [f"{first_name}.a"]
+    for name, one, other in zip(names, (*first.W, first.a), (*second.W, second.a), strict=True):
+        other = validate.real_array(name.replace(first_name, second_name, 1), other, np.float64)
+        yield validate.shaped_array(name, one, other.shape, f"as in {second_name}", np.float64), other
 
 
 def _loss(net: Network, params: Parameters, X: NDArray, y: NDArray) -> complex:

@@ -104,9 +104,16 @@ def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
     Raises
     ------
     TypeError, ValueError
-        As `net.predict`; and ValueError if every gradient vanishes, so that no step size is singled out.
+        As `net.predict`; and ValueError if every gradient vanishes, so that no step size is singled out, or
+        the Gram matrices overflow.
     """
-    largest = largest_eigenvalue(total(net, params, X))
+    with np.errstate(over="ignore", invalid="ignore"):
+        G = total(net, params, X)
+    if not np.isfinite(G).all():
+        raise ValueError(
+            f"params and X must give finite gradients, got Gram matrices that overflow {G.dtype} for {net}"
+        )
+    largest = largest_eigenvalue(G)
     if not largest > 0:
         raise ValueError(f"params must give some gradient at X, got λ_max(ΣG) = {largest} for {net}")
     return 1 / largest

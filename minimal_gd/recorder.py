@@ -71,7 +71,11 @@ class Recorder:
         k = self.last
         if self.observe is None or k % self.observe_every != 0 or k in self.observed_steps[-1:]:
             return
-        value = np.array(self.observe(k, params.map(_read_only)))
+        seen = self.observe(k, params.map(_read_only))
+        try:
+            value = np.array(seen)
+        except ValueError as error:
+            raise TypeError(f"observe must return a number or an array of numbers, but: {error}") from error
         if value.dtype.kind not in "biufc":
             raise TypeError(f"observe must return a number or an array of numbers, got dtype {value.dtype}")
         self.observed_steps.append(k)

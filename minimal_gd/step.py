@@ -19,8 +19,8 @@ from minimal_gd.networks.base import Network, half_square
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
-# A block of fewer multiplications is done before another thread has woken up, and matrix products of a few rows or units
-# are slow: these sizes were the fastest of those tried.
+# A block of fewer multiplications is done before another thread has woken up, and matrix products of a few rows or a
+# few units are slow: these sizes were the fastest of those tried.
 _MULTIPLICATIONS_A_BLOCK = 4_000_000
 _ROWS_A_BLOCK = 250
 _UNITS_A_BLOCK = 64

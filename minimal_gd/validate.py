@@ -31,9 +31,13 @@ def real_number(name: str, value: Any, wanted: str = "a finite number") -> float
         value = value[()]
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name} must be {wanted}, got {describe(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be {wanted}, got {value}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be {wanted}, got {describe(value)}")
+    return number
 
 
 def positive_number(name: str, value: Any) -> float:
@@ -84,7 +88,7 @@ def floating_dtype(name: str, value: Any) -> np.dtype:
     """Return `value` as the dtype float32 or float64, in the machine's own byte order."""
     try:
         dtype = np.dtype(value)
-    except TypeError as error:
+    except (TypeError, ValueError, SyntaxError) as error:
         raise TypeError(f"{name} must be float32 or float64, got {describe(value)}") from error
     if dtype.kind != "f" or dtype.itemsize not in (4, 8):
         raise ValueError(f"{name} must be float32 or float64, got {dtype}")
@@ -96,6 +100,8 @@ def real_array(name: str, value: Any, dtype: DTypeLike = None) -> NDArray:
 
     Never writes to `value`; returns it as it is where nothing has to change.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array of real numbers without a mask, got a masked array")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:

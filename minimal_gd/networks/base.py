@@ -222,17 +222,17 @@ class Network(ABC):
 
     # ------------------------------------------------------------------ what comes from outside
 
-    def check_params(self, params: Any) -> Parameters:
+    def check_params(self, params: Any, name: str = "params") -> Parameters:
         """Return `params` with arrays of one dtype, float32 if all of them are, after checking every shape."""
         if not isinstance(params, tuple) or len(params) != 2 or not isinstance(params[0], tuple | list):
-            raise TypeError(f"params must be Parameters(W, a), as init gives them, got {validate.describe(params)}")
+            raise TypeError(f"{name} must be Parameters(W, a), as init gives them, got {validate.describe(params)}")
         if len(params[0]) != self.depth:
-            raise ValueError(f"params.W must hold {self.depth} arrays (the depth of {self}), got {len(params[0])}")
-        names = [f"params.W[{h}]" for h in range(self.depth)] + ["params.a"]
+            raise ValueError(f"{name}.W must hold {self.depth} arrays (the depth of {self}), got {len(params[0])}")
+        names = [f"{name}.W[{h}]" for h in range(self.depth)] + [f"{name}.a"]
         shapes = [(self.width, k) for k in self.fan_in] + [self.output_shape]
         arrays = [
-            validate.shaped_array(name, array, shape, f"for {self}")
-            for name, array, shape in zip(names, (*params[0], params[1]), shapes, strict=True)
+            validate.shaped_array(place, array, shape, f"for {self}")
+            for place, array, shape in zip(names, (*params[0], params[1]), shapes, strict=True)
         ]
         dtype = np.result_type(*arrays)
         arrays = [np.asarray(array, dtype=dtype) for array in arrays]
