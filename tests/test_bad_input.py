@@ -1,64 +1,24 @@
-"""Bad input is refused with the argument's public name, what came and what was wanted; good input in any form is taken.
+"""Bad input is refused with the argument's public name, what came and what was wanted.
 
 Every error begins with the name, then "must", and ends with what came.
 """
 
 import numpy as np
 import pytest
+from public_functions import (
+    FUNCTIONS,
+    NETS,
+    REFUSED,
+    TAKE_Y,
+    every_net,
+    every_net_and_function,
+    networks_with,
+    not_positive,
+    problem,
+)
 
 import minimal_gd as mgd
-from minimal_gd import gradcheck, gram
-
-REFUSED = (TypeError, ValueError)
-NETS = {
-    "FullyConnected": mgd.FullyConnected(3, 5, 3, "tanh"),
-    "ResNet": mgd.ResNet(3, 5, 3, "tanh"),
-    "ConvResNet 1-D": mgd.ConvResNet((2, 4), 3, 2, (3,), "tanh"),
-    "ConvResNet 2-D": mgd.ConvResNet((2, 3, 2), 3, 2, (3, 5), "tanh"),
-    "TwoLayerReLU": mgd.TwoLayerReLU(3, 5),
-}
-# y is None: the function takes none
-FUNCTIONS = {
-    "predict": lambda net, params, X, y: net.predict(params, X),
-    "loss": lambda net, params, X, y: net.loss(params, X, y),
-    "gradient": lambda net, params, X, y: net.gradient(params, X, y),
-    "empirical": lambda net, params, X, y: gram.empirical(net, params, X),
-    "total": lambda net, params, X, y: gram.total(net, params, X),
-    "stable_step_size": lambda net, params, X, y: mgd.stable_step_size(net, params, X),
-    "gradient_descent": lambda net, params, X, y: mgd.gradient_descent(net, params, X, y, 1e-3, 2).params,
-    "central_difference": lambda net, params, X, y: gradcheck.central_difference(
-        net, params, X, y, NETS_DIRECTIONS[net.width, net.depth, net.positions]
-    ),
-    "complex_step": lambda net, params, X, y: gradcheck.complex_step(
-        net, params, X, y, NETS_DIRECTIONS[net.width, net.depth, net.positions]
-    ),
-    "gradient_by": lambda net, params, X, y: gradcheck.gradient_by(gradcheck.central_difference, net, params, X, y),
-}
-TAKE_Y = ["loss", "gradient", "gradient_descent", "central_difference", "complex_step", "gradient_by"]
-NETS_DIRECTIONS = {(net.width, net.depth, net.positions): net.init(9) for net in NETS.values()}
-
-
-def networks_with(functions):
-    pairs = {f"{kind}-{name}": (net, name) for kind, net in NETS.items() for name in functions}
-    return pytest.mark.parametrize(("net", "name"), pairs.values(), ids=pairs)
-
-
-every_net_and_function = networks_with(FUNCTIONS)
-# but for the complex step, which relu does not have
-every_working_pair = networks_with([name for name in FUNCTIONS if name != "complex_step"])
-every_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
-
-
-def problem(net, n=4):
-    rng = np.random.default_rng(0)
-    return net.init(1), rng.standard_normal((n, *net.input_shape)), rng.standard_normal(n)
-
-
-def flat(result):
-    """Every number of a result, in one vector."""
-    if isinstance(result, mgd.Parameters):
-        return np.concatenate([array.ravel() for array in (*result.W, result.a)])
-    return np.ravel(result)
+from minimal_gd import gradcheck
 
 
 def with_entry(array, value):
@@ -271,10 +231,6 @@ def test_shapes_of_the_wrong_rank_and_even_filters_are_refused(name, value, want
         mgd.ConvResNet((1, 8, 8), 4, 2, (3, 2))
 
 
-NOT_POSITIVE = [0, -0.5, np.nan, np.inf, -np.inf, "0.5", None, True, 1j, [0.5], np.array([0.5]), 10**400]
-not_positive = pytest.mark.parametrize("value", NOT_POSITIVE, ids=lambda value: repr(value)[:20])
-
-
 @not_positive
 @pytest.mark.parametrize("kind", ["ResNet", "ConvResNet"])
 def test_a_c_res_that_is_not_finite_and_positive_is_refused(kind, value):
@@ -311,165 +267,3 @@ def test_bad_seeds_and_dtypes_are_refused(net):
 def test_a_dtype_that_numpy_cannot_even_read_is_refused(dtype):
     with pytest.raises(REFUSED, match=r"^dtype must be float32 or float64, got"):
         NETS["ResNet"].init(0, dtype=dtype)
-
-
-RESNET = NETS["ResNet"]
-
-
-def descend(net=RESNET, step_size=1e-3, steps=2, **options):
-    return mgd.gradient_descent(net, *problem(net), step_size, steps, **options)
-
-
-@pytest.mark.parametrize("name", ["step_size", "target_loss"])
-@not_positive
-def test_a_step_size_or_target_that_is_not_finite_and_positive_is_refused(name, value):
-    if name == "target_loss" and value is None:
-        value = "None"  # None itself stands for no target
-    with pytest.raises(REFUSED, match=rf"^{name} must be a finite number > 0, got"):
-        descend(**{name: value})
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"steps": -1}, "steps must be an integer ≥ 0, got -1"),
-        ({"steps": 2.0}, "steps must be an integer ≥ 0, got float"),
-        ({"steps": True}, "steps must be an integer ≥ 0, got bool"),
-        ({"steps": None}, "steps must be an integer ≥ 0, got NoneType"),
-        ({"observe": 3}, "observe must be a function .*got int 3"),
-        ({"observe": lambda k, params: None}, "observe must return .*object"),
-        ({"observe": lambda k, params: "x"}, "observe must return .*<U1"),
-        ({"observe": lambda k, params: [1, [2, 3]]}, "observe must return "),
-        ({"observe_every": 0}, "observe_every must be an integer ≥ 1, got 0"),
-        ({"observe_every": 1.5}, "observe_every must be an integer ≥ 1, got float"),
-        ({"normalisation": "average"}, "normalisation must be one of 'sum', 'mean', got 'average'"),
-        ({"normalisation": None}, "normalisation must be one of 'sum', 'mean', got NoneType"),
-        ({"progress": 1}, "progress must be True or False, got int"),
-        ({"predictions": "yes"}, "predictions must be True or False, got str"),
-        ({"distances": 1}, "distances must be True or False, got int"),
-        ({"every": 3}, "every must come with checkpoint, got"),
-        ({"checkpoint": "run.npz"}, "every must be given with checkpoint.* got None"),
-        ({"checkpoint": "run.npz", "every": 0}, "every must be an integer ≥ 1, got 0"),
-        ({"checkpoint": "run.npz", "every": True}, "every must be an integer ≥ 1, got bool"),
-        ({"checkpoint": 3, "every": 1}, "checkpoint must be a path, got int 3"),
-        ({"checkpoint": ".", "every": 1}, "checkpoint must name a file .*got '.'"),
-        ({"checkpoint": "no/such/folder/run.npz", "every": 1}, "checkpoint must name a file .*got 'no/such"),
-        ({"resume": "run.npz"}, "resume must be a Trajectory, got str"),
-    ],
-    ids=lambda value: "" if isinstance(value, str) else ", ".join(f"{k}={v!r:.20}" for k, v in value.items()),
-)
-def test_wrong_options_of_gradient_descent_are_refused(options, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(REFUSED, match=f"^{message}"):
-        descend(**options)
-    assert not list(tmp_path.iterdir())
-
-
-def test_resuming_another_run_is_refused():
-    run = descend(steps=3)
-    params, X, y = problem(RESNET)
-    for call, message in [
-        (lambda: descend(steps=5, step_size=2e-3, resume=run), "step_size must be .*0.001, got 0.002"),
-        (lambda: descend(steps=5, normalisation="mean", resume=run), "normalisation must be .*'sum', got 'mean'"),
-        (lambda: descend(steps=5, predictions=True, resume=run), "predictions must be as .*did not record"),
-        (lambda: descend(steps=5, distances=True, resume=run), "distances must be as .*did not record"),
-        (lambda: descend(steps=2, resume=run), "steps .*must be ≥ 3.* got 2"),
-        (lambda: mgd.gradient_descent(RESNET, params, 2 * X, y, 1e-3, 5, resume=run), "resume must be .*X and y"),
-        (lambda: mgd.gradient_descent(RESNET, params, X, -y, 1e-3, 5, resume=run), "resume must be .*X and y"),
-    ]:
-        with pytest.raises(ValueError, match=f"^{message}"):
-            call()
-
-
-def test_resuming_a_run_of_another_network_is_refused_by_its_name():
-    for other in (mgd.ResNet(3, 7, 3, "tanh"), mgd.ResNet(3, 5, 2, "tanh")):
-        with pytest.raises(ValueError, match=r"^resume.* must .*got"):
-            descend(other, steps=5, resume=descend(steps=3))
-
-
-def test_resuming_does_not_depend_on_the_dtype_of_params():
-    params, X, y = problem(RESNET)
-    whole = mgd.gradient_descent(RESNET, params, X, y, 1e-3, 6)
-    half = mgd.gradient_descent(RESNET, params, X, y, 1e-3, 3)
-    single = params.map(lambda array: array.astype(np.float32))
-    try:  # the weights are those of resume; refusing params of another dtype is fine too
-        resumed = mgd.gradient_descent(RESNET, single, X, y, 1e-3, 6, resume=half)
-    except REFUSED as error:
-        assert "params" in str(error) or "resume" in str(error)  # noqa: PT017
-    else:
-        np.testing.assert_array_equal(resumed.loss, whole.loss)
-
-
-@every_working_pair
-def test_the_form_of_good_arrays_makes_no_difference(net, name):
-    params, X, y = problem(net)
-    expected = flat(FUNCTIONS[name](net, params, X, y))
-    forms = {
-        "Fortran order": np.asfortranarray,
-        "big-endian": lambda array: array.astype(">f8"),
-        "every other entry": lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
-        "backwards": lambda array: array[::-1].copy()[::-1],
-        "long double": lambda array: array.astype(np.longdouble),
-        "lists": lambda array: array.tolist(),
-    }
-    for form in forms.values():
-        moved = mgd.Parameters(tuple(map(form, params.W)), form(params.a))
-        result = flat(FUNCTIONS[name](net, moved, form(X), form(y)))
-        assert result.dtype == np.float64
-        assert result.dtype.isnative
-        # Sums in another order: some hundred roundings; a central difference divides them by ε^(1/3).
-        rounding = 1e-9 if name in ("central_difference", "gradient_by") else 1e-13
-        np.testing.assert_allclose(result, expected, rtol=0, atol=rounding * max(1, np.abs(expected).max()))
-
-
-@every_working_pair
-@pytest.mark.parametrize("dtype", ["int8", "bool", "uint16", "list"])
-def test_integer_data_give_the_same_as_floats(net, name, dtype):
-    rng = np.random.default_rng(2)
-    params, X, y = (net.init(1), *(rng.integers(0, 2, shape) for shape in ((4, *net.input_shape), 4)))
-    whole = params.map(np.rint)
-    expected = flat(FUNCTIONS[name](net, whole, X.astype(float), y.astype(float)))
-    data = (X.tolist(), y.tolist()) if dtype == "list" else (X.astype(dtype), y.astype(dtype))
-    for given in (whole, whole.map(lambda array: array.astype(np.int8))):
-        result = flat(FUNCTIONS[name](net, given, *data))
-        assert result.dtype == np.float64
-        np.testing.assert_array_equal(result, expected)
-
-
-@every_net
-@pytest.mark.parametrize("name", ["predict", "gradient", "empirical", "total", "gradient_descent"])
-def test_float32_data_with_float32_parameters_stay_float32(net, name):
-    params, X, y = problem(net)
-    single = net.init(1, dtype=np.float32)
-    result = FUNCTIONS[name](net, single, X.astype(np.float32), y.astype(np.float32))
-    for array in (*result.W, result.a) if isinstance(result, mgd.Parameters) else (result,):
-        assert array.dtype == np.float32
-    exact = flat(FUNCTIONS[name](net, params, X, y))
-    # float32 rounds to 6e-8; some hundred roundings, relative to the largest entry
-    np.testing.assert_allclose(flat(result), exact, rtol=0, atol=1e-5 * np.abs(exact).max())
-    for parameters, data in ((single, X), (params, X.astype(np.float32))):  # the parameters carry the dtype
-        assert flat(FUNCTIONS[name](net, parameters, data, y)).dtype == parameters.dtype
-
-
-@every_working_pair
-def test_no_call_changes_its_inputs(net, name):
-    arguments = problem(net)
-    before = [flat(argument).copy() for argument in arguments]
-    for array in (*arguments[0].W, arguments[0].a, *arguments[1:]):
-        array.flags.writeable = False
-    first = flat(FUNCTIONS[name](net, *arguments))
-    for argument, copy in zip(arguments, before, strict=True):
-        np.testing.assert_array_equal(flat(argument), copy)
-    np.testing.assert_array_equal(flat(FUNCTIONS[name](net, *arguments)), first)  # nothing is kept from call to call
-
-
-@every_net
-def test_a_resumed_run_leaves_the_first_one_as_it_was(net):
-    params, X, y = problem(net)
-    options = {"predictions": True, "distances": True, "observe": lambda k, params: k}
-    run = mgd.gradient_descent(net, params, X, y, 1e-3, 3, **options)
-    before = [np.array(value) for value in (run.loss, run.predictions, run.distances, flat(run.params))]
-    mgd.gradient_descent(net, params, X, y, 1e-3, 6, **options, resume=run)
-    for now, then in zip((run.loss, run.predictions, run.distances, flat(run.params)), before, strict=True):
-        np.testing.assert_array_equal(now, then)
-    assert (run.steps, len(run.observed)) == (3, 4)

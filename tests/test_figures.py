@@ -1,0 +1,92 @@
+"""Every figure draws, redraws from its numbers, and takes its numbers as options."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+FIGURES = Path(__file__).parent.parent / "figures"
+NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem not in ("common", "draw"))
+
+
+def draw(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "error", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """All figures, the quick way."""
+    out = tmp_path_factory.mktemp("figures")
+    done = draw(FIGURES / "draw.py", "--quick", "--out", out, "--copy-to", out / "copies")
+    assert done.returncode == 0, done.stderr
+    assert f"{len(NAMES)}/{len(NAMES)}" in done.stderr  # the progress bar
+    return out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_draws_its_picture_beside_its_numbers(drawn, name):
+    picture = matplotlib.image.imread(drawn / f"{name}.png")
+    assert picture.std() > 0.05  # not blank
+    assert (drawn / "copies" / f"{name}.png").read_bytes() == (drawn / f"{name}.png").read_bytes()
+    with np.load(drawn / f"{name}.npz", allow_pickle=False) as numbers:
+        assert all(np.isfinite(numbers[key]).all() for key in numbers.files if numbers[key].dtype.kind == "f")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_is_redrawn_from_its_numbers_alone(drawn, name):
+    before = (drawn / f"{name}.png").read_bytes()
+    (drawn / f"{name}.png").unlink()
+    numbers = (drawn / f"{name}.npz").stat().st_mtime_ns
+    done = draw(FIGURES / f"{name}.py", "--redraw", "--out", drawn)
+    assert done.returncode == 0, done.stderr
+    assert (drawn / f"{name}.png").read_bytes() == before
+    assert (drawn / f"{name}.npz").stat().st_mtime_ns == numbers
+
+
+def test_an_option_changes_the_numbers_and_is_kept_with_them(drawn, tmp_path):
+    done = draw(FIGURES / "gradient_check.py", "--quick", "--activation", "tanh", "--seed", 5, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "gradient_check.npz") as new, np.load(drawn / "gradient_check.npz") as old:
+        assert json.loads(str(new["options"])) == json.loads(str(old["options"])) | {"activation": "tanh", "seed": 5}
+        assert (new["ResNet_central_differences"] != old["ResNet_central_differences"]).all()
+
+
+def test_an_unknown_figure_and_missing_numbers_are_named(tmp_path):
+    assert "no figure nonsense; there are gradient_check" in draw(FIGURES / "draw.py", "nonsense").stderr
+    done = draw(FIGURES / "gradient_check.py", "--redraw", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "there are no numbers at" in done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_has_its_committed_picture_and_it_is_small(name):
+    assert (FIGURES / "pictures" / f"{name}.png").stat().st_size < 200_000
+
+
+def test_the_quick_gradient_check_shows_what_it_claims(drawn):
+    with np.load(drawn / "gradient_check.npz") as numbers:
+        for architecture in ("fully_connected", "ResNet", "convolutional_ResNet"):
+            assert numbers[f"{architecture}_complex_step"].min() < 1e-14
+            assert numbers[f"{architecture}_central_differences"].min() < 1e-6
+
+
+def test_the_quick_randomisation_test_reaches_its_targets(drawn):
+    with np.load(drawn / "randomisation_test.npz") as numbers:
+        options = json.loads(str(numbers["options"]))
+        for key in numbers.files:
+            if key.endswith(("labels", "corrupted")):
+                assert numbers[key][-1] <= options["conv_target" if key.startswith("conv") else "target"]
+
+
+def test_the_quick_residuals_follow_the_prediction_for_the_first_steps(drawn):
+    """The part of the residual along each eigenvector, five steps on: within a tenth of the whole residual."""
+    with np.load(drawn / "residuals_follow_the_gram_matrix.npz") as numbers:
+        for architecture in ("fully_connected", "ResNet", "convolutional_ResNet"):
+            measured, predicted = (numbers[f"{architecture}_{kind}"] for kind in ("measured", "predicted"))
+            np.testing.assert_array_equal(measured[0], predicted[0])
+            assert np.abs(measured[:6] - predicted[:6]).max() < 0.1 * np.linalg.norm(measured[0])

@@ -1,0 +1,139 @@
+"""Activations that a user hands in as σ and σ′."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minimal_gd as mgd
+
+DTYPES = [np.float32, np.float64]
+
+
+def bell_slope(z):
+    return np.cosh(z) ** -2.0
+
+
+def leaky(z):
+    return np.where(z > 0, z, z / 100)
+
+
+def leaky_slope(z):
+    return np.where(z > 0, 1.0, 0.01)
+
+
+OWN = {
+    "leaky relu": (leaky, leaky_slope),
+    "sin 5z": (lambda z: np.sin(5 * z), lambda z: 5 * np.cos(5 * z)),
+    "z tanh z": (lambda z: z * np.tanh(z), lambda z: np.tanh(z) + z * bell_slope(z)),
+    "exp": (np.exp, np.exp),
+    "cube": (lambda z: z**3, lambda z: 3 * z**2),
+    "hard tanh": (lambda z: np.clip(z, -1, 1), lambda z: np.abs(z) < 1),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_ones_own_activation_is_taken_when_its_slope_is_right(name):
+    sigma, dsigma = OWN[name]
+    own = mgd.Activation(sigma, dsigma, name)
+    z = np.random.default_rng(0).standard_normal(10_000)
+    np.testing.assert_array_equal(own.sigma(z), sigma(z))
+    np.testing.assert_array_equal(own.dsigma(z), dsigma(z))
+    assert own.satisfies_condition_3_2 is None
+    net = mgd.FullyConnected(3, 4, 2, own)
+    params, X, y = net.init(0), mgd.data.sphere(5, 3, 0), np.zeros(5)
+    exact = mgd.gradcheck.gradient_by(mgd.gradcheck.central_difference, net, params, X, y)
+    # ε^(2/3) = 4e-11 times third derivatives of up to 125 in a few layers
+    assert mgd.gradcheck.relative_error(net.gradient(params, X, y), exact) < 1e-6
+
+
+WRONG = {
+    "a factor of 1.001": lambda z: 1.001 * bell_slope(z),
+    "the sign": lambda z: -bell_slope(z),
+    "a shift": lambda z: bell_slope(z) + 0.001,
+    "a shift of z": lambda z: bell_slope(z + 0.01),
+    "z > 5": lambda z: np.where(z > 5, 0.001, bell_slope(z)),
+    "always one": lambda z: np.ones_like(z),
+}
+
+
+@pytest.mark.parametrize("dsigma", WRONG.values(), ids=WRONG)
+def test_a_wrong_slope_is_refused_with_both_values(dsigma):
+    with pytest.raises(
+        ValueError, match=r"dsigma.*'mine' at z = \S+ dsigma gives \S+ and differences .* give \S+"
+    ) as error:
+        mgd.Activation(np.tanh, dsigma, "mine")
+    words = str(error.value).split()
+    z, stated, measured = (float(words[words.index(word) + 1 + (word == "z")]) for word in ("z", "gives", "give"))
+    assert stated == pytest.approx(float(dsigma(np.array(z))), rel=1e-4, abs=1e-7)  # six digits of z are printed
+    assert measured == pytest.approx(float(bell_slope(np.array(z))), rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-9, 1e9])
+def test_a_scaled_activation_is_held_to_the_same_standard(scale):
+    own = mgd.Activation(lambda z: scale * np.tanh(z), lambda z: scale * bell_slope(z))
+    assert own.c_sigma == pytest.approx(mgd.activations.get("tanh").c_sigma / scale**2, rel=1e-12, abs=0)
+    with pytest.raises(ValueError, match="dsigma"):
+        mgd.Activation(lambda z: scale * np.tanh(z), lambda z: 1.001 * scale * bell_slope(z))
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "fragment"),
+    [
+        ("tanh", TypeError, "function.* got str"),
+        (None, TypeError, "function.* got NoneType"),
+        (lambda z: z[:-1], ValueError, "shape"),
+        (lambda z: z.sum(), ValueError, "shape"),
+        (lambda z: z[:, None], ValueError, "shape"),
+        (lambda z: z + 0j, TypeError, "real.*complex128"),
+        (lambda z: None, TypeError, "real.*object"),
+        (lambda z: z.astype(str), TypeError, "real.*<U"),
+        (lambda z: np.where(z > 9, np.nan, z), ValueError, "finite.*nan at z = 9"),
+        (lambda z: np.where(z > 9, np.inf, z), ValueError, "finite.*inf at z = 9"),
+        (math.tanh, TypeError, "array"),  # takes one number only
+    ],
+)
+@pytest.mark.parametrize("which", ["sigma", "dsigma"])
+def test_what_does_not_map_real_arrays_to_real_arrays_is_refused(which, bad, error, fragment):
+    functions = {"sigma": np.tanh, "dsigma": bell_slope} | {which: bad}
+    with pytest.raises(error, match=rf"(?s)^{which} .*{fragment}"):
+        mgd.Activation(**functions)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"name": 3}, TypeError),
+        ({"lipschitz": -1}, ValueError),
+        ({"smoothness": math.nan}, ValueError),
+        ({"lipschitz": "1"}, TypeError),
+        ({"analytic": 1}, TypeError),
+        ({"polynomial_degree": 2.0}, TypeError),
+    ],
+)
+def test_wrong_properties_of_ones_own_activation_are_refused(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        mgd.Activation(np.tanh, bell_slope, **options)
+
+
+def test_an_activation_that_writes_to_its_argument_is_refused():
+    with pytest.raises(TypeError, match="sigma must be a function of an array that leaves it as it is"):
+        mgd.Activation(lambda z: np.tanh(z, out=z), bell_slope)
+    with pytest.raises(TypeError, match="dsigma must be a function of an array that leaves it as it is"):
+        mgd.Activation(np.tanh, lambda z: np.square(np.cosh(z, out=z)) ** -1)
+
+
+def test_ones_own_activation_keeps_dtypes_whatever_it_returns():
+    own = mgd.Activation(lambda z: np.float64(2) * np.maximum(z, 0) * np.ones(z.shape), lambda z: 2 * (z > 0))
+    for dtype in DTYPES:
+        assert own.sigma(np.ones(3, dtype)).dtype == dtype
+        assert own.dsigma(np.ones(3, dtype)).dtype == dtype
+
+
+def test_no_condition_is_claimed_that_was_not_shown():
+    # leaky relu is not smooth, exp not Lipschitz: a grid over [-10, 10] cannot see either
+    assert mgd.Activation(*OWN["leaky relu"]).satisfies_condition_3_1 is not True
+    assert mgd.Activation(*OWN["exp"]).satisfies_condition_3_1 is not True
+    stated = mgd.Activation(np.tanh, bell_slope, lipschitz=1, smoothness=0.77, analytic=True)
+    assert stated.satisfies_condition_3_1 is True
+    assert stated.satisfies_condition_3_2 is True

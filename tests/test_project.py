@@ -1,0 +1,81 @@
+"""The package as a whole: what importing does, what is shipped, what the project says of itself."""
+
+import ast
+import configparser
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import minimal_gd as mgd
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "minimal_gd").rglob("*.py"))
+# Imports run one way: a module imports only what stands before it.
+ORDER = [
+    "validate", "kernels", "gaussian", "derivative_check", "activations", "parameters", "networks.workspace",
+    "networks.base", "networks.conv_resnet", "networks.fully_connected", "networks.resnet", "networks.two_layer",
+    "networks", "gram", "gradcheck", "data", "step", "interrupts", "trajectory", "recorder", "descent", "digits", "",
+]  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT / "minimal_gd").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_run_one_way(path):
+    tree = ast.parse(path.read_text())
+    allowed = ORDER[: ORDER.index(module_name(path))]
+    type_checking = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and (node.module or "").startswith("minimal_gd")
+            and node not in type_checking
+        ):
+            module = node.module.removeprefix("minimal_gd").lstrip(".")
+            imported = [module] if module else [alias.name for alias in node.names]
+            for name in imported:
+                assert name in allowed, f"{module_name(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "figures").glob("*.py"))], ids=lambda path: path.stem)
+def test_files_hold_one_idea(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_importing_does_not_import_matplotlib():
+    check = "import sys, minimal_gd; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_the_package_ships_its_types_and_its_digits():
+    for name in ("py.typed", "digits/digits.npz", "digits/README.md"):
+        assert resources.files("minimal_gd").joinpath(name).is_file()
+
+
+def test_the_version_is_the_same_everywhere():
+    assert f"\nversion: {mgd.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {mgd.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["metadata"]["version"] == "attr: minimal_gd.__version__"
+
+
+def test_the_first_target_of_the_makefile_is_help():
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    assert next(line for line in lines if line and line[0].islower() and ":" in line).startswith("help:")
+
+
+@pytest.mark.parametrize("name", ["FullyConnected", "ResNet", "ConvResNet", "TwoLayerReLU"])
+def test_an_architecture_says_how_its_derivation_goes(name):
+    assert "The gradient" in getattr(mgd, name).__doc__
