@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem not in ("
 
 
 def draw(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "error", *map(str, arguments)]
+    command = [sys.executable, "-W", "error::RuntimeWarning", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

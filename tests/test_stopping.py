@@ -59,6 +59,16 @@ def test_an_exception_in_an_observer_carries_the_trajectory():
     assert caught.value.trajectory.observed == [0, 1, 2, 3]
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler of SIGINT, also where the tests run in a background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_resumes_to_the_bits_of_one_never_stopped(tmp_path):
     """A real SIGINT in the middle of a step: it is raised when the step is whole."""
     case = problem(mgd.FullyConnected(30, 400, 3), n=120, seed=0)
@@ -67,15 +77,14 @@ def test_an_interrupted_run_resumes_to_the_bits_of_one_never_stopped(tmp_path):
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt) as caught:
-        mgd.gradient_descent(*case.everything, 1e-4, 10**6, checkpoint=tmp_path / "run.npz", every=1000, **options)
+        mgd.gradient_descent(*case.everything, 1e-4, 20_000, checkpoint=tmp_path / "run.npz", every=1000, **options)
     timer.join()
     stopped = caught.value.trajectory
-    assert 0 < stopped.steps < 10**6
+    assert 0 < stopped.steps < 20_000
     assert len(stopped.predictions) == len(stopped.distances) == len(stopped.loss)
     assert_same_run(Trajectory.load(tmp_path / "run.npz"), stopped)
     if stopped.steps <= 60:
         assert_same_run(mgd.gradient_descent(*case.everything, 1e-4, 60, resume=stopped, **options), whole)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @settings(max_examples=25)
@@ -148,3 +157,21 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_and_the_trajectory(tmp_
     assert caught.value.trajectory.steps == 6
     assert Trajectory.load(path).steps == 3
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_where_interrupts_are_ignored_they_stay_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        case = problem(NETS[0], n=6, seed=0)
+        assert mgd.gradient_descent(*case.everything, 1e-3, 2).steps == 2
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_in_another_thread_leaves_the_signals_alone():
+    case, runs = problem(NETS[0], n=6, seed=0), []
+    worker = threading.Thread(target=lambda: runs.append(mgd.gradient_descent(*case.everything, 1e-3, 2)))
+    worker.start()
+    worker.join()
+    assert runs[0].steps == 2
