@@ -146,7 +146,7 @@ def parallel_pairs(X: NDArray, tolerance: float = 1e-12) -> list[tuple[int, int]
     """
     X = _rows(X)
     tolerance = validate.positive_number("tolerance", tolerance)
-    is_zero = ~X.any(axis=1)
+    is_zero = (X == 0).all(axis=1)
     directions = _unit_norm(np.where(is_zero[:, None], 1.0, X))
     pairs = []
     for i in range(len(X) - 1):
@@ -178,7 +178,7 @@ def require_no_parallel(X: NDArray, tolerance: float = 1e-12) -> None:
 
     Paper: the assumption of Propositions F.1 and F.2.
     """
-    zeros = np.flatnonzero(~_rows(X).any(axis=1))
+    zeros = np.flatnonzero((_rows(X) == 0).all(axis=1))
     if len(zeros):
         raise ValueError(f"X must hold no zero sample, got one at {', '.join(map(str, zeros[:5]))}")
     pairs = parallel_pairs(X, tolerance)

@@ -176,7 +176,7 @@ def gradient_descent(
                     bar.update()
         except BaseException as error:
             error.trajectory = recorder.trajectory(theta)  # type: ignore[attr-defined]
-            if checkpoint is not None and not isinstance(error, DivergenceError):
+            if checkpoint is not None and recorder.loss and not isinstance(error, DivergenceError):
                 with suppress(OSError):  # the error on its way out says more
                     error.trajectory.save(checkpoint)  # type: ignore[attr-defined]
             raise

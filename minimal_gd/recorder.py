@@ -63,7 +63,7 @@ class Recorder:
         self.loss.append(loss)
         if self.predictions is not None:
             self.predictions.append(step.predictions.copy())
-        if self.distances is not None:
+        if self.distances is not None and self.start is not None:
             self.distances.append(step.distances(self.start))
 
     def observe_if_due(self, params: Parameters) -> None:

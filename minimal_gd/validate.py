@@ -95,7 +95,7 @@ def floating_dtype(name: str, value: Any) -> np.dtype:
     return dtype.newbyteorder("=")
 
 
-def real_array(name: str, value: Any, dtype: DTypeLike = None) -> NDArray:
+def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray:
     """Return `value` as a finite array of `dtype`; without one, float32 stays float32 and the rest becomes float64.
 
     Never writes to `value`; returns it as it is where nothing has to change.
@@ -123,7 +123,7 @@ def real_array(name: str, value: Any, dtype: DTypeLike = None) -> NDArray:
     return array
 
 
-def shaped_array(name: str, value: Any, shape: tuple[int, ...], why: str, dtype: DTypeLike = None) -> NDArray:
+def shaped_array(name: str, value: Any, shape: tuple[int, ...], why: str, dtype: DTypeLike | None = None) -> NDArray:
     """Return `value` as a finite array of the given shape; `why` says where that shape comes from."""
     array = real_array(name, value, dtype)
     if array.shape != shape:

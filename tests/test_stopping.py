@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from strategies import networks, problem, problems
 from test_descent import NETS, assert_same_run, stable
@@ -92,7 +92,10 @@ def test_an_interrupted_run_resumes_to_the_bits_of_one_never_stopped(tmp_path):
 def test_a_resumed_run_gives_the_bits_of_one_that_never_stopped(case, first, more):
     options = {"predictions": True, "distances": True, "observe": lambda k, params: params.a, "observe_every": 2}
     eta = 1e-3
-    whole = mgd.gradient_descent(*case.everything, eta, first + more, **options)
+    try:
+        whole = mgd.gradient_descent(*case.everything, eta, first + more, **options)
+    except mgd.DivergenceError:  # a deep network of squares: the property is of runs that end well
+        reject()
     part = mgd.gradient_descent(*case.everything, eta, first, **options)
     before = part.loss.copy()
     resumed = mgd.gradient_descent(*case.everything, eta, first + more, resume=part, **options)

@@ -238,7 +238,7 @@ class Network(ABC):
         arrays = [np.asarray(array, dtype=dtype) for array in arrays]
         return Parameters(tuple(arrays[:-1]), arrays[-1])
 
-    def check_inputs(self, name: str, X: Any, dtype: DTypeLike = None) -> NDArray:
+    def check_inputs(self, name: str, X: Any, dtype: DTypeLike | None = None) -> NDArray:
         """Return X as a finite (n, *input_shape) array with n ≥ 1."""
         X = validate.real_array(name, X, dtype)
         if X.ndim != 1 + len(self.input_shape) or X.shape[1:] != self.input_shape:
@@ -248,7 +248,7 @@ class Network(ABC):
             raise ValueError(f"{name} must hold at least one sample, got shape {X.shape}")
         return X
 
-    def check_targets(self, y: Any, n: int, dtype: DTypeLike = None) -> NDArray:
+    def check_targets(self, y: Any, n: int, dtype: DTypeLike | None = None) -> NDArray:
         """Return y as a finite (n,) array."""
         return validate.shaped_array("y", y, (n,), "one target a sample of X", dtype)
 

@@ -50,7 +50,7 @@ class ConvResNet(Network):
         If a size is not an integer ≥ 1, a filter size is even, the filter has another rank than the positions, there
         is no such activation, or c_res is not finite and positive.
 
-    Paper: section 7, for stride 1 and zero padding; 2-D inputs as its remark on them says.
+    Paper: section 7, stride 1 and zero padding; from 1-D to 2-D only φ changes.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class ConvResNet(Network):
         self.c_res = validate.positive_number("c_res", c_res)
         channels, *spatial = self.input_shape
         self.positions = math.prod(spatial)
-        self._grid = (1, *spatial)[-2:]  # a signal is an image of one row
-        self._window = (1, *self.filter_shape)[-2:]
+        self._grid = (math.prod(spatial[:-1]), spatial[-1])  # a signal is an image of one row
+        self._window = (math.prod(self.filter_shape[:-1]), self.filter_shape[-1])
         q = math.prod(self.filter_shape)
         self.fan_in = (channels * q,) + (self.width * q,) * (self.depth - 1)
 
