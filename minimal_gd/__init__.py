@@ -1,9 +1,10 @@
 """Why gradient descent finds a global minimum, in code to read and trust."""
 
-from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks
+from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, spectra
 from minimal_gd.activations import Activation
 from minimal_gd.descent import DivergenceError, gradient_descent
 from minimal_gd.gram import stable_step_size
+from minimal_gd.kernel_regression import kernel_regression
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet, TwoLayerReLU
 from minimal_gd.parameters import Parameters
 from minimal_gd.trajectory import Trajectory
@@ -28,6 +29,8 @@ __all__ = [
     "gradcheck",
     "gradient_descent",
     "gram",
+    "kernel_regression",
     "networks",
+    "spectra",
     "stable_step_size",
 ]

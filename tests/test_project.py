@@ -17,7 +17,8 @@ MODULES = sorted((ROOT / "minimal_gd").rglob("*.py"))
 ORDER = [
     "validate", "kernels", "gaussian", "derivative_check", "activations", "parameters", "networks.workspace",
     "networks.base", "networks.conv_resnet", "networks.fully_connected", "networks.resnet", "networks.two_layer",
-    "networks", "gram", "gradcheck", "data", "step", "interrupts", "trajectory", "recorder", "descent", "digits", "",
+    "networks", "gram", "gradcheck", "data", "spectra",
+    "kernel_regression", "step", "interrupts", "trajectory", "recorder", "descent", "digits", "",
 ]  # fmt: skip
 
 

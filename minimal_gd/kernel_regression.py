@@ -1,0 +1,51 @@
+"""What the infinitely wide network converges to: regression with its kernel."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from minimal_gd import validate
+
+
+def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
+    """K(X_new, X) K(X, X)⁻¹ y, the predictor that gradient descent on an infinitely wide network ends at.
+
+    With K = ΣΘ^(h) over the trained layers. A network that starts at u(0) instead of 0 ends at
+    u_new(0) + kernel_regression(K, y - u(0), K_new):
+
+        K, _ = gram.limiting(net, X)
+        K_new, _ = gram.limiting(net, X_new, X)
+        u_new = kernel_regression(K.sum(axis=0), y, K_new.sum(axis=0))
+
+    Parameters
+    ----------
+    K : (n, n) array
+        Symmetric positive definite.
+    y : (n,) array
+    K_new : (k, n) array
+        Between new samples and those of K.
+
+    Returns
+    -------
+    (k,) float64 array
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not finite and real or has another shape; ValueError if K is not positive definite.
+
+    Source: the linearised descent of section 4 of the paper, followed to k → ∞ on new inputs; Jacot, Gabriel and
+    Hongler (2018), arXiv:1806.07572.
+    """
+    K = validate.real_array("K", K, np.float64)
+    if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
+        raise ValueError(f"K must have shape (n, n) with n ≥ 1, got shape {K.shape}")
+    y = validate.shaped_array("y", y, (len(K),), "one target a row of K", np.float64)
+    K_new = validate.real_array("K_new", K_new, np.float64)
+    if K_new.ndim != 2 or K_new.shape[1] != len(K):
+        raise ValueError(f"K_new must have shape (k, {len(K)}), a column for every row of K, got shape {K_new.shape}")
+    try:
+        factor = cho_factor(K)
+    except LinAlgError as error:
+        raise ValueError(f"K must be positive definite, got a matrix without a Cholesky factor ({error})") from error
+    return K_new @ cho_solve(factor, y)
