@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 import minimal_gd as mgd
-from minimal_gd.step import Step, threads
+from minimal_gd.step import Step
+from minimal_gd.threads import threads
 
 
 def bare_products(net: mgd.Network, params: mgd.Parameters, n: int) -> Callable[[], None]:
@@ -45,7 +46,7 @@ def seconds(function: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    """Time every architecture and print a table."""
+    """Time the two dense architectures and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in {"samples": 1000, "input-dim": 100, "width": 1024, "depth": 4, "repeats": 15}.items():
         parser.add_argument(f"--{name}", type=int, default=default)

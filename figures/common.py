@@ -22,6 +22,8 @@ Numbers = dict[str, NDArray]
 
 BUILD = Path(__file__).parent.parent / "build" / "figures"
 
+ARCHITECTURES = ("fully connected", "ResNet", "convolutional ResNet")
+
 # Dark, medium, light: told apart in greyscale too, and by their dashes.
 COLOURS = ("#1b3a6b", "#c8553d", "#e0a526")
 DASHES = ("-", "--", ":")
@@ -70,7 +72,10 @@ def run(
     else:
         chosen = options | (quick if given.quick else {})
         chosen |= {key: getattr(given, key) for key in options if getattr(given, key) is not None}
-        numbers = compute(SimpleNamespace(**chosen)) | {"options": np.array(json.dumps(chosen))}
+        try:
+            numbers = compute(SimpleNamespace(**chosen)) | {"options": np.array(json.dumps(chosen))}
+        except ValueError as error:  # an option that makes no sense: the message names it
+            parser.error(str(error))
         np.savez(stored, **numbers)
 
     picture = given.out / f"{name}.png"
@@ -93,14 +98,12 @@ def architectures(
     activation = activation or options.activation
     dim, filter_shape = vectors.shape[1], (options.filter_size, options.filter_size)
     c_res = options.c_res
-    return {
-        "fully connected": (mgd.FullyConnected(dim, options.width, options.depth, activation), vectors),
-        "ResNet": (mgd.ResNet(dim, options.width, options.depth, activation, c_res), vectors),
-        "convolutional ResNet": (
-            mgd.ConvResNet(images.shape[1:], options.conv_width, options.depth, filter_shape, activation, c_res),
-            images,
-        ),
-    }
+    networks = (
+        (mgd.FullyConnected(dim, options.width, options.depth, activation), vectors),
+        (mgd.ResNet(dim, options.width, options.depth, activation, c_res), vectors),
+        (mgd.ConvResNet(images.shape[1:], options.conv_width, options.depth, filter_shape, activation, c_res), images),
+    )
+    return dict(zip(ARCHITECTURES, networks, strict=True))
 
 
 def key(title: str) -> str:

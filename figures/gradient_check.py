@@ -19,6 +19,8 @@ import minimal_gd as mgd
 OPTIONS = {
     "samples": 4,
     "input_dim": 6,
+    "channels": 2,
+    "image_size": 3,
     "width": 5,
     "conv_width": 3,
     "depth": 3,
@@ -40,7 +42,8 @@ def compute(options: SimpleNamespace) -> common.Numbers:
     lengths = np.geomspace(options.shortest_step, options.longest_step, options.steps)
     rng = np.random.default_rng(options.seed)
     vectors = mgd.data.sphere(options.samples, options.input_dim, rng)
-    images = mgd.data.sphere(options.samples, 2 * 3 * 3, rng).reshape(-1, 2, 3, 3)
+    shape = (options.channels, options.image_size, options.image_size)
+    images = mgd.data.sphere(options.samples, int(np.prod(shape)), rng).reshape(-1, *shape)
     y = mgd.data.random_labels(options.samples, rng)
     numbers = {"lengths": lengths}
     networks = common.architectures(vectors, images, options)
@@ -64,7 +67,7 @@ def draw(numbers: common.Numbers) -> Figure:
     axes = figure.subplots(1, 3, sharey=True)
     lengths = numbers["lengths"]
     epsilon = np.finfo(float).eps
-    for ax, title in zip(axes, ("fully connected", "ResNet", "convolutional ResNet"), strict=True):
+    for ax, title in zip(axes, common.ARCHITECTURES, strict=True):
         for method, colour, mark in zip(METHODS, common.COLOURS, "os", strict=False):
             errors = np.maximum(numbers[common.key(f"{title} {method}")], epsilon / 10)
             ax.loglog(lengths, errors, color=colour, marker=mark, markersize=3, label=method)

@@ -25,6 +25,7 @@ OPTIONS = {
     "activation": "tanh",
     "c_res": 0.5,
     "step_scale": 1.8,
+    "corrupted_share": 0.5,
     "target": 1e-10,
     "conv_target": 1e-6,
     "most_steps": 20000,
@@ -32,8 +33,7 @@ OPTIONS = {
 }
 QUICK = {"samples": 10, "width": 64, "conv_width": 8, "depth": 2, "target": 1e-3, "conv_target": 1e-2}
 
-TITLES = ("fully connected", "ResNet", "convolutional ResNet")
-LABELS = ("true labels", "half corrupted", "random labels")
+LABELS = ("true labels", "corrupted labels", "random labels")
 
 
 def compute(options: SimpleNamespace) -> common.Numbers:
@@ -41,16 +41,16 @@ def compute(options: SimpleNamespace) -> common.Numbers:
     vectors, images, true = common.digits(options.samples, options.seed)
     targets = {
         "true labels": true,
-        "half corrupted": mgd.data.corrupted_labels(true, 0.5, options.seed),
-        "random labels": mgd.data.random_labels(options.samples, options.seed),
+        "corrupted labels": mgd.data.corrupted_labels(true, options.corrupted_share, options.seed + 1),
+        "random labels": mgd.data.random_labels(options.samples, options.seed + 2),
     }
-    numbers = {"samples": np.array(options.samples), "activation": np.array(options.activation)}
+    numbers = {name: np.array(vars(options)[name]) for name in ("samples", "activation", "corrupted_share")}
     numbers["softplus_conditions"] = _conditions(options, vectors, images, "softplus")
     numbers["conditions"] = _conditions(options, vectors, images, options.activation)
     networks = common.architectures(vectors, images, options)
     with tqdm(total=len(networks) * len(targets), desc="randomisation_test", leave=False) as bar:
         for title, (net, X) in networks.items():
-            params = net.init(options.seed)
+            params = net.init(options.seed + 3)
             step_size = options.step_scale * mgd.stable_step_size(net, params, X)
             goal = options.conv_target if title.startswith("conv") else options.target
             for label, y in targets.items():
@@ -60,6 +60,7 @@ def compute(options: SimpleNamespace) -> common.Numbers:
                     net, params, X, y, step_size, options.most_steps, target_loss=goal * first, progress=True
                 )
                 numbers[common.key(f"{title} {label}")] = run.loss / first
+                numbers[common.key(f"{title} {label} reached")] = np.array(run.loss[-1] <= goal * first)
                 bar.update()
     return numbers
 
@@ -68,7 +69,7 @@ def _conditions(options: SimpleNamespace, vectors: NDArray, images: NDArray, act
     """λ_max/λ_min of ΣG(0) for the three architectures."""
     networks = common.architectures(vectors, images, options, activation)
     spectra = [
-        np.linalg.eigvalsh(mgd.gram.total(net, net.init(options.seed), X))
+        np.linalg.eigvalsh(mgd.gram.total(net, net.init(options.seed + 3), X))
         for net, X in tqdm(networks.values(), desc=f"condition numbers, {activation}", leave=False)
     ]
     return np.array([spectrum[-1] / spectrum[0] for spectrum in spectra])
@@ -78,9 +79,13 @@ def draw(numbers: common.Numbers) -> Figure:
     """One panel an architecture, one line a kind of labels; the condition numbers in the caption."""
     figure = Figure(figsize=(8.4, 4.0))
     axes = figure.subplots(1, 3, sharey=True)
-    for ax, title, condition in zip(axes, TITLES, numbers["conditions"], strict=True):
+    names = {label: label for label in LABELS} | {"corrupted labels": f"{numbers['corrupted_share']:.0%} corrupted"}
+    for ax, title, condition in zip(axes, common.ARCHITECTURES, numbers["conditions"], strict=True):
         for label, colour, dash in zip(LABELS, common.COLOURS, common.DASHES, strict=True):
-            ax.semilogy(numbers[common.key(f"{title} {label}")], dash, color=colour, label=label)
+            losses = numbers[common.key(f"{title} {label}")]
+            ax.semilogy(losses, dash, color=colour, label=names[label])
+            if not numbers[common.key(f"{title} {label} reached")]:
+                ax.annotate("stopped early", (len(losses) - 1, losses[-1]), ha="right", va="bottom", color=colour)
         ax.set(
             title=f"{title}\n" + rf"$\lambda_{{\max}}/\lambda_{{\min}}$ = {common.said(condition)}", xlabel="step $k$"
         )

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import common
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
@@ -35,6 +36,8 @@ def compute(options: SimpleNamespace) -> common.Numbers:
     """The residual's parts along the eigenvectors of G(0) at every step, and what the eigenvalues predict."""
     vectors, images, y = common.digits(options.samples, options.seed)
     chosen = np.array(options.eigenvectors.split(), dtype=int)
+    if not ((chosen >= 1) & (chosen <= options.samples)).all():
+        raise ValueError(f"eigenvectors must lie between 1 and samples = {options.samples}, got {options.eigenvectors}")
     numbers = {"chosen": chosen}
     networks = common.architectures(vectors, images, options)
     for title, (net, X) in tqdm(networks.items(), desc="residuals_follow_the_gram_matrix", leave=False):
@@ -56,11 +59,11 @@ def draw(numbers: common.Numbers) -> Figure:
     figure = Figure(figsize=(8.4, 3.2))
     axes = figure.subplots(1, 3, sharey=True)
     shades = np.linspace(0.0, 0.75, len(numbers["chosen"]))
-    for ax, title in zip(axes, ("fully connected", "ResNet", "convolutional ResNet"), strict=True):
+    for ax, title in zip(axes, common.ARCHITECTURES, strict=True):
         measured, predicted = (numbers[common.key(f"{title} {kind}")] for kind in ("measured", "predicted"))
         rates = numbers[common.key(f"{title} eigenvalues")]
         for i, (number, shade) in enumerate(zip(numbers["chosen"], shades, strict=True)):
-            colour = common.mpl.colormaps["inferno"](shade)
+            colour = colormaps["inferno"](shade)
             label = rf"$\lambda_{{{number}}}$ = {common.said(rates[i])}"
             ax.semilogy(measured[:, i], color=colour, linewidth=2.2, alpha=0.8, label=label)
             ax.semilogy(predicted[:, i], ":", color="black", linewidth=1.2)

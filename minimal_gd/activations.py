@@ -15,7 +15,7 @@ from scipy import special
 
 from minimal_gd.derivative_check import require_derivative
 from minimal_gd.gaussian import expectation
-from minimal_gd.validate import boolean, describe, positive_int, real_array, real_number
+from minimal_gd.validate import boolean, describe, integer, real_array, real_number
 
 Elementwise = Callable[[NDArray], NDArray]
 
@@ -29,7 +29,8 @@ class Activation:
     Parameters
     ----------
     sigma, dsigma : callable
-        σ and σ′: each takes an array of any shape and returns one of that shape, entry by entry.
+        σ and σ′: each takes an array of any shape and returns one of that shape, entry by entry. They are compared
+        with each other on [-10, 10].
     name : str
         What messages and figures call it.
     lipschitz, smoothness : float, optional
@@ -77,7 +78,7 @@ class Activation:
         self._sigma, self._dsigma = sigma, dsigma
         self.analytic = None if analytic is None else boolean("analytic", analytic)
         self.polynomial_degree = (
-            None if polynomial_degree is None else positive_int("polynomial_degree", polynomial_degree, least=0)
+            None if polynomial_degree is None else integer("polynomial_degree", polynomial_degree, least=0)
         )
         steepest, most_curved = require_derivative(sigma, dsigma, name)
         self._constants_are_stated = lipschitz is not None and smoothness is not None

@@ -30,7 +30,7 @@ def sphere(n: int, d: int, seed: int | np.random.Generator) -> NDArray:
     TypeError, ValueError
         If n or d is not an integer ≥ 1, or `seed` something else.
     """
-    n, d = validate.positive_int("n", n), validate.positive_int("d", d)
+    n, d = validate.integer("n", n), validate.integer("d", d)
     return _unit_norm(validate.generator(seed).standard_normal((n, d)))
 
 
@@ -62,12 +62,11 @@ def digits(n: int, seed: int | np.random.Generator, images: bool = False) -> tup
     Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository,
     1998, CC BY 4.0.
     """
-    n = validate.positive_int("n", n)
-    images = validate.boolean("images", images)
     X, y = _all_digits()
-    if n > len(X):
+    if validate.integer("n", n) > len(X):
         raise ValueError(f"n must be an integer from 1 to {len(X)}, the number of digits there are, got {n}")
     chosen = validate.generator(seed).permutation(len(X))[:n]
+    images = validate.boolean("images", images)
     return X[chosen].reshape((n, 1, 8, 8) if images else (n, 64)), y[chosen]
 
 
@@ -88,7 +87,7 @@ def random_labels(n: int, seed: int | np.random.Generator) -> NDArray:
     TypeError, ValueError
         If n is not an integer ≥ 1, or `seed` something else.
     """
-    n = validate.positive_int("n", n)
+    n = validate.integer("n", n)
     return validate.generator(seed).choice(LABELS, size=n)
 
 

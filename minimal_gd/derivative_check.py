@@ -58,8 +58,9 @@ def _values(name: str, function: Any, points: NDArray) -> NDArray:
     argument = points.copy()
     argument.flags.writeable = False  # σ must not change what it is given
     try:
-        values = np.asarray(function(argument))
-    except (TypeError, ValueError) as error:
+        with np.errstate(all="ignore"):
+            values = np.asarray(function(argument))
+    except Exception as error:  # whatever a user's function may raise
         raise TypeError(f"{name} must be a function of an array that leaves it as it is, but: {error}") from error
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name} must return real numbers, got dtype {values.dtype}")

@@ -22,7 +22,8 @@ from minimal_gd.interrupts import Interrupts
 from minimal_gd.networks.base import Network, half_square
 from minimal_gd.parameters import Parameters
 from minimal_gd.recorder import Recorder
-from minimal_gd.step import Step, threads
+from minimal_gd.step import Step
+from minimal_gd.threads import threads
 from minimal_gd.trajectory import Trajectory
 
 # A loss this many times above both the first one and that of predicting 0 has left every basin behind.
@@ -41,9 +42,12 @@ class DivergenceError(ArithmeticError):
     """
 
     def __init__(self, message: str, step: int) -> None:
-        super().__init__(message)
+        super().__init__(message, step)  # both, so that a pickled copy from another process can be made again
         self.step = step
         self.trajectory: Trajectory
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def gradient_descent(
@@ -124,7 +128,7 @@ def gradient_descent(
     X = net.check_inputs("X", X, params.dtype)
     y = net.check_targets(y, len(X), params.dtype)
     step_size = validate.positive_number("step_size", step_size)
-    steps = validate.positive_int("steps", steps, least=0)
+    steps = validate.integer("steps", steps, least=0)
     target_loss = 0.0 if target_loss is None else validate.positive_number("target_loss", target_loss)
     validate.one_of("normalisation", normalisation, ("sum", "mean"))
     validate.boolean("progress", progress)
@@ -137,7 +141,7 @@ def gradient_descent(
         distances=[] if validate.boolean("distances", distances) else None,
         start=params.map(np.array) if distances else None,
         observe=observe,
-        observe_every=validate.positive_int("observe_every", observe_every),
+        observe_every=validate.integer("observe_every", observe_every),
     )
     checkpoint, every = _checked_checkpoint(checkpoint, every)
     if resume is not None:
@@ -158,7 +162,7 @@ def gradient_descent(
                 if resume is None:
                     recorder.record(loss, step)
                 else:
-                    _require_same_loss(loss, recorder.loss[-1])
+                    _require_same_loss(loss, recorder.loss[-1], scale * half_square(y) * np.finfo(y.dtype).eps)
             while True:
                 k, loss = recorder.last, recorder.loss[-1]
                 if not math.isfinite(loss) or loss > max(limit, _GROWTH_LIMIT * recorder.loss[0]):
@@ -197,7 +201,7 @@ def _checked_checkpoint(checkpoint: Any, every: Any) -> tuple[Path | None, int]:
         raise ValueError("every must be given with checkpoint: an integer ≥ 1, got None")
     if not Path(checkpoint).parent.is_dir() or Path(checkpoint).is_dir():
         raise ValueError(f"checkpoint must name a file in a folder that there is, got {str(checkpoint)!r}")
-    return Path(checkpoint), validate.positive_int("every", every)
+    return Path(checkpoint), validate.integer("every", every)
 
 
 def _resumed(run: Any, net: Network, recorder: Recorder, steps: int, dtype: np.dtype) -> Parameters:
@@ -212,9 +216,9 @@ def _resumed(run: Any, net: Network, recorder: Recorder, steps: int, dtype: np.d
     return net.check_params(run.params, "resume.params")
 
 
-def _require_same_loss(here: float, there: float) -> None:
+def _require_same_loss(here: float, there: float, rounding: float) -> None:
     """The first loss after resuming is the last one before, to the bit on one machine, to rounding on another."""
-    if not math.isclose(here, there, rel_tol=1e-4) and math.isfinite(here):
+    if not math.isclose(here, there, rel_tol=1e-4, abs_tol=rounding) and math.isfinite(here):
         raise ValueError(
             f"resume must be a run on this X and y: its last loss is {there}, here its parameters give {here}"
         )
@@ -223,9 +227,10 @@ def _require_same_loss(here: float, there: float) -> None:
 def _divergence(k: int, loss: float, net: Network, params: Parameters, X: NDArray, scale: float) -> DivergenceError:
     G = scale * gram.total(net, params, X)
     limit = f"{2 / gram.largest_eigenvalue(G):.3g}" if np.isfinite(G).all() else "unknown, for G is not finite"
+    what = "ΣG^(h)" if scale == 1 else "ΣG^(h)/n"
     grew = "grew without bound" if math.isfinite(loss) else "turned non-finite"
     return DivergenceError(
         f"the loss {grew} at step {k}: {loss:.3g}. A stable step_size is below 2/λ_max(G) = {limit} "
-        f"(G = ΣG^(h) where this run began)",
+        f"(G = {what} where this run began)",
         step=k,
     )

@@ -92,6 +92,11 @@ def gradient_by(
     -------
     Parameters
         Shaped as `params`, float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `derivative`, and if it is not a function.
     """
     if not callable(derivative):
         raise TypeError(f"derivative must be central_difference or complex_step, got {validate.describe(derivative)}")
@@ -103,7 +108,13 @@ def gradient_by(
 
 
 def random_direction(params: Parameters, seed: int | np.random.Generator) -> Parameters:
-    """A standard normal direction, shaped as `params`: one such checks a large network's gradient all at once."""
+    """A standard normal direction, shaped as `params`: one such checks a large network's gradient all at once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `params` are not Parameters, or `seed` no int ≥ 0 and no Generator.
+    """
     rng = validate.generator(seed)
     if not isinstance(params, Parameters):
         raise TypeError(f"params must be Parameters, got {validate.describe(params)}")

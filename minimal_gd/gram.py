@@ -82,7 +82,19 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
 
 def largest_eigenvalue(G: NDArray) -> float:
-    """λ_max of a symmetric positive semi-definite matrix; SciPy's LAPACK for small ones, its Lanczos for large ones."""
+    """λ_max, by SciPy's LAPACK for small matrices and its Lanczos for large ones.
+
+    Parameters
+    ----------
+    G : (n, n) array
+        Symmetric.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If G is not a finite, real, symmetric (n, n) array with n ≥ 1.
+    """
+    G = validate.symmetric_matrix("G", G)
     n = len(G)
     if n <= _DENSE_LIMIT:
         return float(eigh(G, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0])
@@ -131,7 +143,8 @@ def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tupl
     for rows, work in net.workspaces(X, params.dtype):
         left = list(net.pairs(params, work))
         for layer, (delta, phi) in enumerate(left):
-            yield rows, rows, layer, _inner_products(delta, phi, delta, phi)
+            G = _inner_products(delta, phi, delta, phi)
+            yield rows, rows, layer, (G + G.T) / 2  # symmetric to the bit
         rest = X[rows.stop :]
         for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
             columns = slice(rows.stop + block.start, rows.stop + block.stop)

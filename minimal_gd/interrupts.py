@@ -39,9 +39,9 @@ class Interrupts:
             yield
         finally:
             self._busy = False
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            self._previous(*pending)
+            if self._pending is not None:
+                pending, self._pending = self._pending, None
+                self._previous(*pending)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._busy:

@@ -32,14 +32,13 @@ def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
     Raises
     ------
     TypeError, ValueError
-        If an array is not finite and real or has another shape; ValueError if K is not positive definite.
+        If an array is not finite and real or has another shape; ValueError if K is not symmetric
+        positive definite.
 
     Source: the linearised descent of section 4 of the paper, followed to k → ∞ on new inputs; Jacot, Gabriel and
     Hongler (2018), arXiv:1806.07572.
     """
-    K = validate.real_array("K", K, np.float64)
-    if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
-        raise ValueError(f"K must have shape (n, n) with n ≥ 1, got shape {K.shape}")
+    K = validate.symmetric_matrix("K", K)
     y = validate.shaped_array("y", y, (len(K),), "one target a row of K", np.float64)
     K_new = validate.real_array("K_new", K_new, np.float64)
     if K_new.ndim != 2 or K_new.shape[1] != len(K):

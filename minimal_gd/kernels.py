@@ -30,11 +30,11 @@ def im2col(x: NDArray, grid: tuple[int, int], window: tuple[int, int], phi: NDAr
 
     Parameters
     ----------
-    x : (n·p, c) array
-        n images of p = rows · columns positions and c channels.
+    x : (n·p, C) array
+        n images of p = rows · columns positions and C channels.
     grid, window : (int, int)
         Rows and columns of the image, and of the filter (odd).
-    phi : (n·p, c·q) array, written
+    phi : (n·p, C·q) array, written
         Column c·q + κ holds channel c at offset κ, the offsets row-major.
 
     Paper: section 7, the map φ_h.
@@ -54,11 +54,11 @@ def add_col2im(phi: NDArray, grid: tuple[int, int], window: tuple[int, int], x: 
 
     Parameters
     ----------
-    phi : (n·p, c·q) array
+    phi : (n·p, C·q) array
         One row a patch, as `im2col` lays them out.
     grid, window : (int, int)
         Rows and columns of the image, and of the filter (odd).
-    x : (n·p, c) array, added to
+    x : (n·p, C) array, added to
         n images; what a patch took from the padding is dropped.
 
     Paper: section 7, the transpose of the map φ_h.

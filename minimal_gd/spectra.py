@@ -27,12 +27,12 @@ class Spectrum:
     smallest, largest : float
         λ_min and λ_max.
     error : float
-        A bound on the error of both: n times that of an entry, and the rounding of the eigenvalue solver.
+        A bound on the error of both: n times that of an entry, and rounding in K's dtype.
     eigenvalues : (n,) array or None
         All of them, ascending; None for a large matrix.
     reason : str or None
-        Why λ_min ≤ error, where that can be told: "samples 3 and 17 are parallel", "the activation is a polynomial
-        of degree 2". None where λ_min > error.
+        What may be why λ_min ≤ error: "samples 3 and 17 are parallel", "the activation is a polynomial of degree 2",
+        or that nothing is known but the error. None where λ_min > error.
     """
 
     smallest: float
@@ -61,7 +61,7 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
         Symmetric.
     error : float ≥ 0
         A bound on the error of every entry of K, as `gram.limiting` gives it.
-    net, X : Network and (n, *input_shape) array, optional
+    net, X : Network, and (n, ...) array, optional
         What K was computed from: they tell the reason where λ_min ≤ error.
 
     Returns
@@ -71,25 +71,26 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     Raises
     ------
     TypeError, ValueError
-        If K is not a finite, real, symmetric (n, n) array with n ≥ 1, error not finite and ≥ 0, or X not of `net`.
+        If K is not a finite, real, symmetric (n, n) array with n ≥ 1, error not finite and ≥ 0, `net` no network, or X
+        not as many samples as K has rows.
 
     Paper: λ_min(K^(H)) in Theorems 5.1, 6.1 and 7.1; Propositions F.1 and F.2 on when it is positive.
     """
-    K = validate.real_array("K", K, np.float64)
-    if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
-        raise ValueError(f"K must have shape (n, n) with n ≥ 1, got shape {K.shape}")
-    if not np.allclose(K, K.T, rtol=1e-10, atol=0):
-        raise ValueError("K must be symmetric, got entries that differ from their mirror images")
+    K = validate.symmetric_matrix("K", K)
     if validate.real_number("error", error, "a finite number ≥ 0") < 0:
         raise ValueError(f"error must be a finite number ≥ 0, got {error}")
-    if X is not None and net is not None:
-        X = net.check_inputs("X", X, np.float64)
+    if net is not None and not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
+    if X is not None:
+        X = validate.real_array("X", X, np.float64)
+        if X.ndim < 2 or len(X) != len(K):
+            raise ValueError(f"X must hold the {len(K)} samples of K, got shape {X.shape}")
 
     n = len(K)
     eigenvalues = eigvalsh(K) if n <= FULL_SPECTRUM_LIMIT else None
     smallest, largest = _extremes(K) if eigenvalues is None else (eigenvalues[0], eigenvalues[-1])
-    # LAPACK's eigenvalues err by a modest multiple of ε‖K‖.
-    bound = n * error + n * np.finfo(np.float64).eps * max(abs(smallest), abs(largest))
+    # LAPACK's eigenvalues err by a modest multiple of ε‖K‖, and so do those of a K that was computed in K's dtype.
+    bound = n * error + n * np.finfo(K.dtype).eps * max(abs(smallest), abs(largest))
     reason = None if smallest > bound else _reason(net, X)
     return Spectrum(float(smallest), float(largest), float(bound), eigenvalues, reason)
 

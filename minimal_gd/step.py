@@ -1,19 +1,15 @@
 """One step of gradient descent, on blocks of samples in threads, into arrays allocated once.
 
 The forward and backward pass of every architecture is plain NumPy on the rows it is given. Here each thread runs it on
-one block of samples after the other, with a BLAS of one thread inside: thread pools that spin in one another's way cost
-more than they bring. The blocks depend on the sizes of the problem alone, so that the same seed gives the same bits
-on any number of threads.
+one block of samples after the other. The blocks depend on the sizes of the problem alone, so that the same seed gives
+the same bits on any number of threads.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from minimal_gd.networks.base import Network, half_square
 from minimal_gd.networks.workspace import Workspace
@@ -38,11 +34,11 @@ class Step:
     X : (n, *input_shape) array
     y : (n,) array
     run : callable
-        Runs a function over a list: `map`, in threads or not. See `threads`.
+        Runs a function over a list, in threads or not, as `map` does. See `minimal_gd.threads`.
     """
 
     def __init__(
-        self, net: Network, params: Parameters, X: NDArray, y: NDArray, run: Callable[[Callable, list], None]
+        self, net: Network, params: Parameters, X: NDArray, y: NDArray, run: Callable[[Callable, list], Iterable]
     ) -> None:
         self.net, self.params, self.y, self.run = net, params, y, run
         self.work = Workspace.allocate(net, len(y), params.dtype)
@@ -66,13 +62,13 @@ class Step:
 
     def loss(self) -> float:
         """Go forward: L(θ(k)), a sum."""
-        self.run(self._forward, self._samples)
+        self._over(self._forward, self._samples)
         return half_square(self.residual)
 
     def descend(self, step_size: float) -> None:
         """After `loss`, go back and take the step: θ(k+1) = θ(k) - η ∂L/∂θ."""
-        self.run(self._backward, self._samples)
-        self.run(lambda units: self._descend(units, step_size), self._units)
+        self._over(self._backward, self._samples)
+        self._over(lambda units: self._descend(units, step_size), self._units)
         if self.net.train_output:
             update = self.net.output_gradient(self.work, self.residual, out=self._output_update)
             update *= step_size
@@ -85,6 +81,10 @@ class Step:
             difference = self._update[: now.size].reshape(now.shape)
             norms.append(np.linalg.norm(np.subtract(now, then, out=difference).reshape(-1)))
         return np.array(norms, dtype=np.float64)
+
+    def _over(self, function: Callable, parts: list) -> None:
+        for _ in self.run(function, parts):
+            pass
 
     def _forward(self, samples: tuple[slice, Workspace]) -> None:
         block, work = samples
@@ -103,28 +103,6 @@ class Step:
             np.matmul(delta[:, units].T, phi, out=update)
             update *= step_size
             W[units] -= update
-
-
-@contextmanager
-def threads() -> Iterator[Callable[[Callable, list], None]]:
-    """Give a function that runs another one over a list, in as many threads as BLAS would use.
-
-    While it lasts, BLAS itself keeps to one thread; afterwards it has as many as before. Overflow gives no warning: a
-    loss that is not finite tells.
-    """
-    blas = ThreadpoolController().select(user_api="blas")
-    count = max((library["num_threads"] for library in blas.info()), default=1)
-    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
-
-        def run(function: Callable, parts: list) -> None:
-            def quietly(part: object) -> None:
-                with np.errstate(over="ignore", invalid="ignore"):
-                    function(part)
-
-            for _ in map(quietly, parts) if count == 1 or len(parts) == 1 else pool.map(quietly, parts):
-                pass
-
-        yield run
 
 
 def _cut(length: int, parts: int) -> list[slice]:

@@ -16,7 +16,7 @@ def describe(value: Any) -> str:
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def positive_int(name: str, value: Any, least: int = 1) -> int:
+def integer(name: str, value: Any, least: int = 1) -> int:
     """Return `value` as an int of at least `least`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer ≥ {least}, got {describe(value)}")
@@ -107,7 +107,7 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of real numbers, got {describe(value)} ({error})") from error
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be an array of real numbers, got an array of dtype {array.dtype}")
+        raise TypeError(f"{name} must be an array of real numbers, got {describe(value)} of dtype {array.dtype}")
     if dtype is None:
         is_single = array.dtype.kind == "f" and array.dtype.itemsize == 4
         dtype = np.float32 if is_single else np.float64
@@ -129,3 +129,16 @@ def shaped_array(name: str, value: Any, shape: tuple[int, ...], why: str, dtype:
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape} ({why}), got shape {array.shape}")
     return array
+
+
+def symmetric_matrix(name: str, value: Any) -> NDArray:
+    """Return `value` as a finite, symmetric (n, n) array, n ≥ 1."""
+    K = real_array(name, value)
+    if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
+        raise ValueError(f"{name} must have shape (n, n) with n ≥ 1, got shape {K.shape}")
+    asymmetry = np.abs(K - K.T).max()
+    if asymmetry > 100 * np.finfo(K.dtype).eps * np.abs(K).max():
+        raise ValueError(
+            f"{name} must be symmetric, got entries that differ from their mirror images by {asymmetry:.3g}"
+        )
+    return K

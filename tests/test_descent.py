@@ -1,11 +1,13 @@
 """Gradient descent: the path it takes, what it records, and how it stops."""
 
+import threading
+import time
 import tracemalloc
 
 import numpy as np
 import pytest
 from strategies import problem
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import minimal_gd as mgd
 from minimal_gd.step import Step
@@ -67,6 +69,16 @@ def test_wide_networks_reach_zero_loss_on_random_labels(kind):
     assert run.loss[-2] > 1e-20  # it stopped as soon as it could
 
 
+def test_zero_loss_is_as_small_as_the_readme_says():
+    X, _ = mgd.data.digits(20, seed=0)
+    y = mgd.data.random_labels(20, seed=1)
+    net = mgd.FullyConnected(64, 256, 2, "tanh")
+    for dtype, floor in ((np.float64, 1e-26), (np.float32, 1e-10)):
+        params = net.init(0, dtype)
+        eta = 1.8 * mgd.stable_step_size(net, params, X)
+        assert mgd.gradient_descent(net, params, X, y, eta, 1500).loss[-1] <= floor
+
+
 def test_the_companions_output_layer_stays_unless_it_is_trained():
     for train_output in (False, True):
         case = problem(mgd.TwoLayerReLU(5, 8, train_output=train_output), n=6, seed=0)
@@ -119,12 +131,26 @@ def test_any_number_of_threads_gives_the_same_bits(net):
     assert_same_run(runs[0], runs[2])
 
 
-def test_blas_has_its_threads_back_after_a_run():
-    from threadpoolctl import threadpool_info
-
-    case = problem(NETS[0], n=6, seed=0)
+def test_blas_has_its_threads_back_after_overlapping_runs():
+    """The run that begins first ends first, while the other still holds BLAS to one thread."""
+    case, first_has_ended = problem(NETS[0], n=6, seed=0), threading.Event()
     before = threadpool_info()
-    mgd.gradient_descent(*case.everything, 1e-3, 2)
+
+    def wait(k, params):
+        first_has_ended.wait(timeout=10)
+        return k
+
+    second = threading.Thread(target=lambda: mgd.gradient_descent(*case.everything, 1e-3, 2, observe=wait))
+
+    def begin_the_second(k, params):
+        if k == 1:
+            second.start()
+            time.sleep(0.05)
+        return k
+
+    mgd.gradient_descent(*case.everything, 1e-3, 2, observe=begin_the_second)
+    first_has_ended.set()
+    second.join()
     assert threadpool_info() == before
 
 

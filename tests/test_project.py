@@ -18,7 +18,7 @@ ORDER = [
     "validate", "kernels", "gaussian", "derivative_check", "activations", "parameters", "networks.workspace",
     "networks.base", "networks.conv_resnet", "networks.fully_connected", "networks.resnet", "networks.two_layer",
     "networks", "gram", "gradcheck", "data", "spectra",
-    "kernel_regression", "step", "interrupts", "trajectory", "recorder", "descent", "digits", "",
+    "kernel_regression", "threads", "step", "interrupts", "trajectory", "recorder", "descent", "digits", "",
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """How a run ends early, what it leaves, and how it goes on: divergence, interrupts, checkpoints, resumption."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -35,8 +36,17 @@ def test_divergence_names_the_step_and_the_limit_and_keeps_what_was_recorded():
 
 def test_divergence_of_the_mean_loss_states_the_limit_in_that_normalisation():
     case = problem(NETS[1], n=6, seed=0)
-    with pytest.raises(mgd.DivergenceError, match=rf"= {6 * 2 * stable(case):.3g} "):
+    with pytest.raises(mgd.DivergenceError, match=rf"= {6 * 2 * stable(case):.3g} \(G = ΣG\^\(h\)/n"):
         mgd.gradient_descent(*case.everything, 6e4 * stable(case), 500, normalisation="mean")
+
+
+def test_a_divergence_error_survives_the_way_back_from_another_process():
+    case = problem(NETS[0], n=6, seed=0)
+    with pytest.raises(mgd.DivergenceError) as caught:
+        mgd.gradient_descent(*case.everything, 100 * stable(case), 500)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.step) == (str(caught.value), caught.value.step)
+    np.testing.assert_array_equal(copy.trajectory.loss, caught.value.trajectory.loss)
 
 
 def test_a_non_finite_first_loss_is_divergence_at_step_zero():

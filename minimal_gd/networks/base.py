@@ -53,8 +53,8 @@ class Network(ABC):
     train_output: bool = True
 
     def __init__(self, width: int, depth: int, activation: str | Activation) -> None:
-        self.width = validate.positive_int("width", width)
-        self.depth = validate.positive_int("depth", depth)
+        self.width = validate.integer("width", width)
+        self.depth = validate.integer("depth", depth)
         self.activation = activations.get(activation)
 
     # ------------------------------------------------------------------ what an architecture writes

@@ -132,12 +132,12 @@ class ConvResNet(Network):
 def _sizes(name: str, value: Any, wanted: str) -> tuple[int, ...]:
     if not isinstance(value, tuple | list):
         raise TypeError(f"{name} must be a tuple {wanted}, got {validate.describe(value)}")
-    return tuple(validate.positive_int(f"{name}[{axis}]", size) for axis, size in enumerate(value))
+    return tuple(validate.integer(f"{name}[{axis}]", size) for axis, size in enumerate(value))
 
 
 def _filter_sizes(filter_shape: Any, rank: int) -> tuple[int, ...]:
     if not isinstance(filter_shape, tuple | list):
-        filter_shape = (validate.positive_int("filter_shape", filter_shape),)
+        filter_shape = (validate.integer("filter_shape", filter_shape),)
     sizes = _sizes("filter_shape", filter_shape, "of odd sizes")
     if len(sizes) != rank:
         raise ValueError(f"filter_shape must hold {rank} sizes, one for every axis of the positions, got {sizes}")

@@ -36,7 +36,7 @@ class FullyConnected(Network):
     """
 
     def __init__(self, input_dim: int, width: int, depth: int, activation: str | Activation = "softplus") -> None:
-        self.input_dim = validate.positive_int("input_dim", input_dim)
+        self.input_dim = validate.integer("input_dim", input_dim)
         super().__init__(width, depth, activation)
         self.input_shape = (self.input_dim,)
         self.fan_in = (self.input_dim,) + (self.width,) * (self.depth - 1)

@@ -41,7 +41,7 @@ class ResNet(Network):
     def __init__(
         self, input_dim: int, width: int, depth: int, activation: str | Activation = "softplus", c_res: float = 0.5
     ) -> None:
-        self.input_dim = validate.positive_int("input_dim", input_dim)
+        self.input_dim = validate.integer("input_dim", input_dim)
         super().__init__(width, depth, activation)
         self.c_res = validate.positive_number("c_res", c_res)
         self.input_shape = (self.input_dim,)

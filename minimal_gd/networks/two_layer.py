@@ -35,7 +35,7 @@ class TwoLayerReLU(Network):
     """
 
     def __init__(self, input_dim: int, width: int, train_output: bool = False) -> None:
-        self.input_dim = validate.positive_int("input_dim", input_dim)
+        self.input_dim = validate.integer("input_dim", input_dim)
         super().__init__(width, 1, "relu")
         self.train_output = validate.boolean("train_output", train_output)
         self.input_shape = (self.input_dim,)
