@@ -10,12 +10,8 @@ from minimal_gd import validate
 def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
     """K(X_new, X) K(X, X)⁻¹ y, the predictor that gradient descent on an infinitely wide network ends at.
 
-    With K = ΣΘ^(h) over the trained layers. A network that starts at u(0) instead of 0 ends at
-    u_new(0) + kernel_regression(K, y - u(0), K_new):
-
-        K, _ = gram.limiting(net, X)
-        K_new, _ = gram.limiting(net, X_new, X)
-        u_new = kernel_regression(K.sum(axis=0), y, K_new.sum(axis=0))
+    With K the limit of ΣG^(h) over the trained layers. A network that starts at u(0) instead of 0 ends at
+    u_new(0) + kernel_regression(K, y - u(0), K_new).
 
     Parameters
     ----------

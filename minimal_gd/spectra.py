@@ -60,7 +60,7 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     K : (n, n) array
         Symmetric.
     error : float ≥ 0
-        A bound on the error of every entry of K, as `gram.limiting` gives it.
+        A bound on the error of every entry of K.
     net, X : Network, and (n, ...) array, optional
         What K was computed from: they tell the reason where λ_min ≤ error.
 
