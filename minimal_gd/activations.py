@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from minimal_gd import closed_forms
+from minimal_gd.closed_forms import ClosedForm
 from minimal_gd.derivative_check import require_derivative
 from minimal_gd.gaussian import expectation
 from minimal_gd.validate import boolean, describe, positive_int, real_array, real_number
@@ -38,6 +40,8 @@ class Activation:
         Whether σ is analytic; None if that is not known.
     polynomial_degree : int, optional
         The degree of σ if it is a polynomial.
+    closed_form : ClosedForm, optional
+        E[σ(u)σ(v)] and its kin; without one, the limits of infinite width come from a Hermite series.
 
     Attributes
     ----------
@@ -69,6 +73,7 @@ class Activation:
         smoothness: float | None = None,
         analytic: bool | None = None,
         polynomial_degree: int | None = None,
+        closed_form: ClosedForm | None = None,
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, got {describe(name)}")
@@ -78,6 +83,9 @@ class Activation:
         self.polynomial_degree = (
             None if polynomial_degree is None else positive_int("polynomial_degree", polynomial_degree, least=0)
         )
+        if closed_form is not None and not isinstance(closed_form, ClosedForm):
+            raise TypeError(f"closed_form must be a ClosedForm, got {describe(closed_form)}")
+        self.closed_form = closed_form
         steepest, most_curved = require_derivative(sigma, dsigma, name)
         self.lipschitz = steepest if lipschitz is None else _bound("lipschitz", lipschitz)
         self.smoothness = most_curved if smoothness is None else _bound("smoothness", smoothness)
@@ -247,6 +255,7 @@ _BUILT_IN = (
         lipschitz=2 / math.sqrt(math.pi),
         smoothness=math.sqrt(8 / (math.pi * math.e)),
         analytic=True,
+        closed_form=closed_forms.ERF,
     ),
     # σ″ = (2 - z²) Φ′(z): steepest at z = √2, most curved at 0
     Activation(
@@ -256,15 +265,48 @@ _BUILT_IN = (
         lipschitz=float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(math.pi)),
         smoothness=math.sqrt(2 / math.pi),
         analytic=True,
+        closed_form=closed_forms.GELU,
     ),
     # steepest where z tanh(z/2) = 2, most curved at 0
     Activation(silu, silu_slope, "silu", lipschitz=1.0998393194, smoothness=0.5, analytic=True),
-    Activation(sincos, sincos_slope, "sincos", lipschitz=math.sqrt(2), smoothness=math.sqrt(2), analytic=True),
-    Activation(relu, relu_slope, "relu", lipschitz=1.0, smoothness=math.inf, analytic=False),
     Activation(
-        np.positive, np.ones_like, "identity", lipschitz=1.0, smoothness=0.0, analytic=True, polynomial_degree=1
+        sincos,
+        sincos_slope,
+        "sincos",
+        lipschitz=math.sqrt(2),
+        smoothness=math.sqrt(2),
+        analytic=True,
+        closed_form=closed_forms.SINCOS,
     ),
-    Activation(square, square_slope, "square", lipschitz=math.inf, smoothness=2.0, analytic=True, polynomial_degree=2),
+    Activation(
+        relu,
+        relu_slope,
+        "relu",
+        lipschitz=1.0,
+        smoothness=math.inf,
+        analytic=False,
+        closed_form=closed_forms.RELU,
+    ),
+    Activation(
+        np.positive,
+        np.ones_like,
+        "identity",
+        lipschitz=1.0,
+        smoothness=0.0,
+        analytic=True,
+        polynomial_degree=1,
+        closed_form=closed_forms.IDENTITY,
+    ),
+    Activation(
+        square,
+        square_slope,
+        "square",
+        lipschitz=math.inf,
+        smoothness=2.0,
+        analytic=True,
+        polynomial_degree=2,
+        closed_form=closed_forms.SQUARE,
+    ),
 )
 
 ACTIVATIONS: dict[str, Activation] = {activation.name: activation for activation in _BUILT_IN}

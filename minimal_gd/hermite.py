@@ -1,0 +1,167 @@
+"""Hermite coefficients a_k(s) = E[f(sz) h_k(z)], z ~ N(0, 1), with an error that is measured, not hoped for.
+
+The h_k are the normalised Hermite polynomials, E[h_j h_k] = 1 if j = k, else 0. By Mehler's formula, for jointly
+Gaussian (u, v) of standard deviations s, t and correlation ρ,
+
+    E[f(u) g(v)] = Σ_k a_k(s) b_k(t) ρ^k,
+
+a polynomial in ρ once the coefficients are known: one quadrature for every distinct variance, not one for every pair.
+
+The quadrature is the trapezoid rule, whose error falls faster than any power of the step where f is smooth. Its
+nodes are an even number, so that 0, where a kink may be, lies midway between two of them; and they split into two
+rules of twice the step, whose difference is an estimate of what is wrong with the coarser ones, an upper one for
+theirs together, a kink or a jump of f included.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Elementwise = Callable[[NDArray], NDArray]
+
+ROUNDING = 2.0**-53
+# Beyond ±14 the root of the normal density is below 1e-21: nothing that grows like a polynomial is left outside.
+_REACH = 14.0
+_FEWEST_NODES = 128
+_MOST_NODES = 2**14
+_FEWEST_TERMS = 32
+_MOST_TERMS = 2048
+# With many variances at once, so many rows at a time, so many nodes, and so many coefficients in all.
+_ROWS = 512
+_MOST_SHARED_NODES = 2**12
+_MOST_COEFFICIENTS = 2**27
+
+
+class Coefficients(NamedTuple):
+    """The first K Hermite coefficients of f(s·), one row for every standard deviation s.
+
+    Attributes
+    ----------
+    a : (g, K) array
+        a_k(s), k = 0, …, K - 1.
+    second_moment : (g,) array
+        E[f(sz)²] = Σ_k a_k(s)², over all k.
+    tail : (g,) array
+        An upper bound of Σ_{k ≥ K} a_k(s)²: what Parseval's sum lacks, and its rounding.
+    error : (g,) array
+        A bound on the Euclidean norm of the error of a row of `a`, and on that of √second_moment.
+    """
+
+    a: NDArray
+    second_moment: NDArray
+    tail: NDArray
+    error: NDArray
+
+
+def trapezoid(count: int) -> tuple[NDArray, NDArray]:
+    """Nodes and weights of the trapezoid rule for E[f(z)], z ~ N(0, 1); `count` is even.
+
+    The step is 2L/(count - 1) exactly: the difference of two nodes would carry their rounding.
+    """
+    step = 2 * _REACH / (count - 1)
+    x = (np.arange(count) - (count - 1) / 2) * step
+    return x, step / math.sqrt(2 * math.pi) * np.exp(-0.5 * x * x)
+
+
+def hermite(x: NDArray, weights: NDArray, count: int) -> NDArray:
+    """weights · h_k(x) for k < count, by h_{k+1} = (x h_k - √k h_{k-1}) / √(k+1).
+
+    Returns
+    -------
+    (count, len(x)) array
+    """
+    h = np.empty((count, len(x)))
+    h[0] = weights
+    if count > 1:
+        h[1] = x * weights
+    for k in range(1, count - 1):
+        np.multiply(x, h[k], out=h[k + 1])
+        h[k + 1] -= math.sqrt(k) * h[k - 1]
+        h[k + 1] /= math.sqrt(k + 1)
+    return h
+
+
+def coefficients(f: Elementwise, s: NDArray, tail: float, rho: float = 1.0) -> Coefficients:
+    """Hermite coefficients of f(s·) until what is left of the series is below `tail`.
+
+    Every row gets the same number of terms: Cauchy and Schwarz bound the rest of a series by the two tails only if
+    both begin at the same term.
+
+    Parameters
+    ----------
+    f : callable
+        Takes a float64 array and returns f of each entry.
+    s : (g,) array
+        Standard deviations ≥ 0.
+    tail : float > 0
+        Terms are added until rho^K · Σ_{k ≥ K} a_k² ≤ tail · E[f(sz)²] for every s, or the most terms are reached.
+    rho : float in [0, 1]
+        The largest |ρ| that the series is meant for.
+
+    Returns
+    -------
+    Coefficients
+        What could not be met shows in its `tail` and its `error`.
+    """
+    order = np.argsort(-s)  # the largest s needs the most nodes and terms
+    chunks = np.array_split(order, math.ceil(len(s) / _ROWS))
+    most_terms = min(_MOST_TERMS, max(_FEWEST_TERMS, _MOST_COEFFICIENTS // len(s)))
+    parts: list[Coefficients] = []
+    nodes, terms, needed = _FEWEST_NODES, _FEWEST_TERMS, 1
+    for rows in chunks:
+        part, enough, nodes = _adaptive(f, s[rows], tail, rho, nodes, terms, most_terms)
+        terms, needed = part.a.shape[1], max(needed, enough)
+        parts.append(part._replace(a=part.a[:, :needed].copy()))
+    for i, rows in enumerate(chunks):
+        if parts[i].a.shape[1] < needed:
+            parts[i] = _evaluated(f, s[rows], nodes, needed)
+
+    a = np.empty((len(s), needed))
+    second_moment, error = np.empty(len(s)), np.empty(len(s))
+    for rows, part in zip(chunks, parts, strict=True):
+        a[rows], second_moment[rows], error[rows] = part.a[:, :needed], part.second_moment, part.error
+    return Coefficients(a, second_moment, _left(a, second_moment)[:, -1], error)
+
+
+def _adaptive(
+    f: Elementwise, s: NDArray, tail: float, rho: float, nodes: int, terms: int, most_terms: int
+) -> tuple[Coefficients, int, int]:
+    """Double nodes and terms until both are enough; tell how many terms would do, and how many nodes it took."""
+    while True:
+        part = _evaluated(f, s, nodes, terms)
+        is_resolved = np.all(part.error <= 64 * ROUNDING * np.sqrt(part.second_moment))
+        if not is_resolved and nodes < (_MOST_NODES if len(s) == 1 else _MOST_SHARED_NODES):
+            nodes *= 2
+            continue
+        reach = rho ** np.arange(1, terms + 1)
+        too_much = _left(part.a, part.second_moment) * reach > max(tail, 16 * ROUNDING) * part.second_moment[:, None]
+        needed = int(too_much.sum(axis=1).max()) + 1  # what is left only falls
+        if needed <= terms or terms >= most_terms:
+            return part, min(needed, terms), nodes
+        terms = min(2 * terms, most_terms)
+        nodes = max(nodes, 2 * math.ceil(16 * math.sqrt(terms)))
+
+
+def _evaluated(f: Elementwise, s: NDArray, nodes: int, terms: int) -> Coefficients:
+    """Apply the trapezoid rule; the two halves of it tell the error."""
+    x, weights = trapezoid(nodes)
+    h = hermite(x, weights, terms)
+    values = f(s[:, None] * x)
+    halves = [2 * values[:, half::2] @ h[:, half::2].T for half in (0, 1)]
+    squares = [2 * values[:, half::2] ** 2 @ weights[half::2] for half in (0, 1)]
+    a, second_moment = (halves[0] + halves[1]) / 2, (squares[0] + squares[1]) / 2
+    norm = np.sqrt(second_moment)
+    error = np.linalg.norm(halves[0] - halves[1], axis=1)
+    error += np.abs(squares[0] - squares[1]) / np.where(norm > 0, norm, 1)
+    # The rule is orthonormal on the h_k, so rounded values of f move the coefficients by their own norm.
+    error += 8 * ROUNDING * norm
+    return Coefficients(a, second_moment, _left(a, second_moment)[:, -1], error)
+
+
+def _left(a: NDArray, second_moment: NDArray) -> NDArray:
+    """Σ_{j > k} a_j² for every k, by Parseval, with the rounding of the sum on top."""
+    total = second_moment[:, None]
+    return np.maximum(total - np.cumsum(a * a, axis=1), 0) + 8 * ROUNDING * total
