@@ -25,17 +25,23 @@ class ClosedForm:
         a -> E[σ(u)].
     product, slope_product : callable
         (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], for arrays that broadcast, ab ≥ c² up to rounding.
-    degree : float, optional
-        If σ(λz) = λ^degree σ(z) for λ > 0; then σ′ is as homogeneous, and zσ′(z) = degree · σ(z).
+    radial : callable
+        a -> E[u²σ′(u)²], or more.
+    curvature, radial_curvature : callable, optional
+        a -> E[σ″(u)²] and E[u²σ″(u)²], or more. Not there if σ′ jumps.
     slope_modulus : callable, optional
-        (η, ρ) -> how far E[σ′(u)σ′(v)] / (E[σ′(u)²] E[σ′(v)²])^½ moves at most when the correlation, within [-ρ, ρ],
-        moves by η. Needed where σ″ is not bounded.
+        Then, (η, ρ) -> how far E[σ′(u)σ′(v)] / (E[σ′(u)²] E[σ′(v)²])^½ moves at most when the correlation, within
+        [-ρ, ρ], moves by η; and σ′ is homogeneous of degree 0.
+
+    The last four tell how errors in a, b and c spread; see `minimal_gd.limits.moments`.
     """
 
     mean: Callable[[NDArray], NDArray]
     product: Callable[[NDArray, NDArray, NDArray], NDArray]
     slope_product: Callable[[NDArray, NDArray, NDArray], NDArray]
-    degree: float | None = None
+    radial: Callable[[NDArray], NDArray]
+    curvature: Callable[[NDArray], NDArray] | None = None
+    radial_curvature: Callable[[NDArray], NDArray] | None = None
     slope_modulus: Callable[[float, float], float] | None = None
 
 
@@ -90,6 +96,21 @@ def erf_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
     return 4 / math.pi / np.sqrt(1 + 2 * a + 2 * b + 4 * determinant(a, b, c))
 
 
+def erf_radial(a: NDArray) -> NDArray:
+    """(4/π) a (1 + 4a)^(-3/2): e^(-2u²) turns N(0, a) into N(0, a/(1 + 4a)), at the cost of (1 + 4a)^(-½)."""
+    return 4 / math.pi * a * (1 + 4 * a) ** -1.5
+
+
+def erf_curvature(a: NDArray) -> NDArray:
+    """(16/π) a (1 + 4a)^(-3/2): σ″(z) = -2zσ′(z)."""
+    return 4 * erf_radial(a)
+
+
+def erf_radial_curvature(a: NDArray) -> NDArray:
+    """(48/π) a² (1 + 4a)^(-5/2): E[u⁴σ′(u)²] times 4."""
+    return 48 / math.pi * a * a * (1 + 4 * a) ** -2.5
+
+
 def gelu_mean(a: NDArray) -> NDArray:
     """E[uΦ(u)] = a E[Φ′(u)] = a/√(2π(1 + a)), by Stein."""
     return a / np.sqrt(2 * math.pi * (1 + a))
@@ -127,6 +148,24 @@ def gelu_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
     return quadrant + c * density * (1 / (1 + a) + 1 / (1 + b) + 1 / delta)
 
 
+def gelu_radial(a: NDArray) -> NDArray:
+    """(√E[σ(u)²] + √E[u⁴Φ′(u)²])² ≥ E[u²σ′(u)²], by the triangle inequality for uσ′(u) = σ(u) + u²Φ′(u)."""
+    w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))  # Φ′(u)² turns N(0, a) into N(0, w)
+    return (np.sqrt(gelu_product(a, a, a)) + np.sqrt(3 * density) * w) ** 2
+
+
+def gelu_curvature(a: NDArray) -> NDArray:
+    """E[(2 - u²)²Φ′(u)²], for σ″(z) = (2 - z²)Φ′(z)."""
+    w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))
+    return density * (4 - 4 * w + 3 * w * w)
+
+
+def gelu_radial_curvature(a: NDArray) -> NDArray:
+    """E[u²(2 - u²)²Φ′(u)²]."""
+    w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))
+    return density * w * (4 - 12 * w + 15 * w * w)
+
+
 def sincos_mean(a: NDArray) -> NDArray:
     """E[sin u + cos u] = e^(-a/2)."""
     return np.exp(-a / 2)
@@ -147,11 +186,41 @@ def square_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
     return a * b + 2 * c * c
 
 
-RELU = ClosedForm(relu_mean, relu_product, relu_slope_product, degree=1, slope_modulus=relu_slope_modulus)
-ERF = ClosedForm(erf_mean, erf_product, erf_slope_product)
-GELU = ClosedForm(gelu_mean, gelu_product, gelu_slope_product)
-SINCOS = ClosedForm(sincos_mean, sincos_product, sincos_product)
-IDENTITY = ClosedForm(
-    np.zeros_like, identity_product, lambda a, b, c: np.ones(np.broadcast_shapes(a.shape, b.shape, c.shape)), degree=1
+def square_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """E[2u · 2v] = 4c."""
+    return 4 * c + 0 * (a + b)
+
+
+RELU = ClosedForm(
+    relu_mean,
+    relu_product,
+    relu_slope_product,
+    radial=lambda a: a / 2,  # uσ′(u) = σ(u)
+    slope_modulus=relu_slope_modulus,
 )
-SQUARE = ClosedForm(np.copy, square_product, lambda a, b, c: 4 * c + 0 * (a + b), degree=2)
+ERF = ClosedForm(erf_mean, erf_product, erf_slope_product, erf_radial, erf_curvature, erf_radial_curvature)
+GELU = ClosedForm(gelu_mean, gelu_product, gelu_slope_product, gelu_radial, gelu_curvature, gelu_radial_curvature)
+SINCOS = ClosedForm(
+    sincos_mean,
+    sincos_product,
+    sincos_product,
+    radial=np.copy,  # u²σ′(u)² = u²(1 - sin 2u), and the sine is odd
+    curvature=np.ones_like,
+    radial_curvature=np.copy,
+)
+IDENTITY = ClosedForm(
+    np.zeros_like,
+    identity_product,
+    lambda a, b, c: np.ones(np.broadcast_shapes(a.shape, b.shape, c.shape)),
+    radial=np.copy,
+    curvature=np.zeros_like,
+    radial_curvature=np.zeros_like,
+)
+SQUARE = ClosedForm(
+    np.copy,
+    square_product,
+    square_slope_product,
+    radial=lambda a: 12 * a * a,
+    curvature=lambda a: np.full_like(a, 4),
+    radial_curvature=lambda a: 4 * a,
+)

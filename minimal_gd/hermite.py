@@ -27,7 +27,6 @@ ROUNDING = 2.0**-53
 _REACH = 14.0
 _FEWEST_NODES = 128
 _MOST_NODES = 2**14
-_FEWEST_TERMS = 32
 _MOST_TERMS = 2048
 # With many variances at once, so many rows at a time, so many nodes, and so many coefficients in all.
 _ROWS = 512
@@ -84,7 +83,7 @@ def hermite(x: NDArray, weights: NDArray, count: int) -> NDArray:
     return h
 
 
-def coefficients(f: Elementwise, s: NDArray, tail: float, rho: float = 1.0) -> Coefficients:
+def coefficients(f: Elementwise, s: NDArray, tail: float, rho: float = 1.0, terms: int = 32) -> Coefficients:
     """Hermite coefficients of f(s·) until what is left of the series is below `tail`.
 
     Every row gets the same number of terms: Cauchy and Schwarz bound the rest of a series by the two tails only if
@@ -100,6 +99,8 @@ def coefficients(f: Elementwise, s: NDArray, tail: float, rho: float = 1.0) -> C
         Terms are added until rho^K · Σ_{k ≥ K} a_k² ≤ tail · E[f(sz)²] for every s, or the most terms are reached.
     rho : float in [0, 1]
         The largest |ρ| that the series is meant for.
+    terms : int
+        How many to begin with.
 
     Returns
     -------
@@ -108,9 +109,9 @@ def coefficients(f: Elementwise, s: NDArray, tail: float, rho: float = 1.0) -> C
     """
     order = np.argsort(-s)  # the largest s needs the most nodes and terms
     chunks = np.array_split(order, math.ceil(len(s) / _ROWS))
-    most_terms = min(_MOST_TERMS, max(_FEWEST_TERMS, _MOST_COEFFICIENTS // len(s)))
+    most_terms = min(_MOST_TERMS, max(terms, _MOST_COEFFICIENTS // len(s)))
     parts: list[Coefficients] = []
-    nodes, terms, needed = _FEWEST_NODES, _FEWEST_TERMS, 1
+    nodes, needed = _FEWEST_NODES, 1
     for rows in chunks:
         part, enough, nodes = _adaptive(f, s[rows], tail, rho, nodes, terms, most_terms)
         terms, needed = part.a.shape[1], max(needed, enough)

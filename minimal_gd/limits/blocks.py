@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 # A block holds about so many entries of one layer, so that the few arrays it needs stay in the cache.
-_ENTRIES = 2**15
+_ENTRIES = 2**14
 _FEWEST_SAMPLES = 12
 
 
@@ -57,16 +60,32 @@ def blocks(n: int, n2: int | None, entries: int) -> list[Block]:
     ]
 
 
-def run(function: Callable[[Block], object], parts: list[Block], progress: bool = False) -> Iterator:
-    """Give `function` of every block, in as many threads as BLAS would use; BLAS itself keeps to one meanwhile."""
-    blas = ThreadpoolController().select(user_api="blas")
-    count = max((library["num_threads"] for library in blas.info()), default=1)
-    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
-        results = map(function, parts) if count == 1 or len(parts) == 1 else pool.map(function, parts)
-        yield from tqdm(results, total=len(parts), disable=not progress, unit="block")
+Run = Callable[..., Iterator]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Looking for the BLAS takes longer than a small matrix."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def threads() -> Iterator[Run]:
+    """Give `run(function, parts, progress=False)`, which yields the function of every part, in parallel.
+
+    There are as many threads as BLAS would use; while this lasts, BLAS itself keeps to one.
+    """
+    count = max((library["num_threads"] for library in _blas().info()), default=1)
+    with _blas().limit(limits=1), ThreadPoolExecutor(count) as pool:
+
+        def run(function: Callable, parts: list, progress: bool = False) -> Iterator:
+            results = map(function, parts) if count == 1 or len(parts) == 1 else pool.map(function, parts)
+            yield from tqdm(results, total=len(parts), disable=not progress, unit="block")
+
+        yield run
 
 
 def _cut(start: int, stop: int, side: int) -> list[slice]:
     count = math.ceil((stop - start) / side)
     ends = [start + (stop - start) * part // count for part in range(count + 1)]
-    return [slice(low, high) for low, high in zip(ends, ends[1:], strict=False)]
+    return [slice(low, high) for low, high in pairwise(ends)]

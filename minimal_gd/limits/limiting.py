@@ -1,12 +1,13 @@
 """Every layer's Gram matrix at m → ∞, pair by pair of samples, with a bound on its error."""
 
 import warnings
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd import validate
-from minimal_gd.limits.blocks import Block, blocks, run
+from minimal_gd.limits.blocks import Block, Run, blocks, threads
 from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.networks.base import Network
@@ -74,27 +75,27 @@ def limiting(
 
     squares = input_variances(net, pixels)
     parts = blocks(n, n2, net.positions)
-    rho = max(run(lambda block: largest_correlation(net, pixels, squares, block), parts))
-    if covariances and net.positions > 1:
-        rho = 1.0  # positions of one sample meet each other too
-    limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance)
 
-    def fill(block: Block) -> None:
-        theta = gram_limits(net, limits.layers, pixels, block)
-        out[:, block.rows, block.target] = theta
-        if block.is_mirrored:
-            out[:, block.target, block.rows] = theta.swapaxes(1, 2)
+    with threads() as run:
+        rho = max(run(lambda block: largest_correlation(net, pixels, squares, block), parts))
+        if covariances and net.positions > 1:
+            rho = 1.0  # positions of one sample meet each other too
+        limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance)
 
-    for _ in run(fill, parts, progress):
-        pass
+        def fill(block: Block) -> None:
+            theta = gram_limits(net, limits.layers, pixels, block)
+            out[:, block.rows, block.target] = theta
+            if block.is_mirrored:
+                out[:, block.target, block.rows] = theta.swapaxes(1, 2)
+
+        deque(run(fill, parts, progress), maxlen=0)
+        K = _covariances(net, limits.layers, pixels, out.shape[1:], run) if covariances else None
     if limits.error > tolerance * max(1, limits.largest):
         warnings.warn(
             f"the limits of {net} are known up to {limits.error:.1e}, not to the tolerance of {tolerance:.1e}",
             stacklevel=2,
         )
-    if not covariances:
-        return out, limits.error
-    return out, limits.error, _covariances(net, limits.layers, pixels, n, n2, progress)
+    return (out, limits.error, K) if covariances else (out, limits.error)
 
 
 def _checked_inputs(net: Network, X: NDArray, X2: NDArray | None) -> tuple[NDArray, int, int | None]:
@@ -131,10 +132,10 @@ def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, t
         tail, best = tail / 32, limits
 
 
-def _covariances(net: Network, layers: list[Layer], pixels: NDArray, n: int, n2: int | None, progress: bool) -> NDArray:
+def _covariances(net: Network, layers: list[Layer], pixels: NDArray, shape: tuple[int, int], run: Run) -> NDArray:
     """K^(0), …, K^(H-1), with every pair of positions."""
-    p = net.positions
-    K = np.empty((net.depth, n, n if n2 is None else n2, p, p))
+    p, (n, columns) = net.positions, shape
+    K = np.empty((net.depth, n, columns, p, p))
 
     def fill(block: Block) -> None:
         P = layer_covariances(net, layers, pixels, block).transpose(0, 3, 4, 1, 2)
@@ -142,6 +143,6 @@ def _covariances(net: Network, layers: list[Layer], pixels: NDArray, n: int, n2:
         if block.is_mirrored:
             K[:, block.target, block.rows] = P.transpose(0, 2, 1, 4, 3)
 
-    for _ in run(fill, blocks(n, n2, p * p), progress):
-        pass
+    n2 = len(pixels) - n
+    deque(run(fill, blocks(n, n2 if n2 else None, p * p)), maxlen=0)
     return K if p > 1 else K[..., 0, 0]

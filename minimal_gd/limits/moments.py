@@ -11,8 +11,9 @@ What an error does to E[σ(u)σ(v)] = Σ_k a_k(s) a_k(t) ρ^k, for u, v of stand
   E[σ′(v)²]) as well.
 - s moves by the fraction δ/2 (a variance by δ). As s ∂/∂s σ(sz) = u σ′(u), the change is at most
   δ/2 √(E[u²σ′(u)²] E[σ(v)²]), and the same for t. In coefficients, s a_k′(s) = k a_k + √((k+1)(k+2)) a_{k+2}.
+- With c and not ρ held fixed, s also moves ρ = c/st, by as large a fraction: add δ to η.
 - E[σ′(u)σ′(v)] is the same with σ′ for σ. Without σ″ at hand, the coefficients of σ′ tell all this; a closed form
-  uses sup |σ″| in its place, or a modulus of continuity of its own.
+  knows E[σ″²], or a modulus of continuity of its own.
 """
 
 import math
@@ -90,15 +91,15 @@ def moments(activation: Activation, variance: NDArray, tail: float, rho: float) 
         For the series: how much it may lack, and for which correlations. See `hermite.coefficients`.
     """
     if activation.closed_form is not None:
-        return ClosedMoments(activation, activation.closed_form, variance)
+        return ClosedMoments(activation.closed_form, variance)
     return SeriesMoments(activation, variance, tail, rho)
 
 
 class ClosedMoments:
     """Expectations in closed form."""
 
-    def __init__(self, activation: Activation, form: ClosedForm, variance: NDArray) -> None:
-        self._activation, self._form, self._variance = activation, form, variance
+    def __init__(self, form: ClosedForm, variance: NDArray) -> None:
+        self._form, self._variance = form, variance
         self.mean = form.mean(variance)
         self.second_moment = form.product(variance, variance, variance)
         self.slope_moment = form.slope_product(variance, variance, variance)
@@ -113,19 +114,20 @@ class ClosedMoments:
     def errors(self, eta: float, delta: float, rho: float) -> Errors:
         """As `Moments.errors`; rounding inside a formula is taken for one in its arguments, which they already bear."""
         eta, delta = eta + 8 * ROUNDING, delta + 8 * ROUNDING
-        form, s = self._form, np.sqrt(self._variance)
-        norm, slope_norm = np.sqrt(self.second_moment), np.sqrt(self.slope_moment)
+        form, a = self._form, self._variance
+        s, norm, slope_norm = np.sqrt(a), np.sqrt(self.second_moment), np.sqrt(self.slope_moment)
         by_covariance = _largest(s * slope_norm, norm)
-        by_variance = _largest(s * self._activation.lipschitz, norm) if form.degree is None else form.degree
+        by_variance = _largest(np.sqrt(form.radial(a)), norm)
         if form.slope_modulus is not None:
-            slope_error = form.slope_modulus(eta, rho)
+            slope_error = form.slope_modulus(eta + delta, rho)
         else:
-            curvature = _largest(s * self._activation.smoothness, slope_norm)
-            slope_error = eta * curvature**2 + delta * curvature * (1 + curvature)
-        parallel = form.product(self._variance, self._variance, rho * self._variance)
+            curvature = _largest(s * np.sqrt(form.curvature(a)), slope_norm)
+            radial_curvature = _largest(np.sqrt(form.radial_curvature(a)), slope_norm)
+            slope_error = eta * curvature**2 + delta * (radial_curvature + curvature**2)
+        parallel = form.product(a, a, rho * a)
         rounding = 8 * ROUNDING
         return Errors(
-            product=eta * by_covariance**2 + delta * by_variance + rounding,
+            product=eta * by_covariance**2 + delta * (by_variance + by_covariance**2) + rounding,
             slope_product=slope_error + rounding,
             second_moment=delta * by_variance + rounding,
             mean=delta / 2 * by_variance + rounding,
@@ -147,9 +149,9 @@ class SeriesMoments:
         self._s = np.sqrt(variance)
         self._inverse_s = np.divide(1, self._s, out=np.zeros_like(self._s), where=self._s > 0)
         self._slope = coefficients(activation.dsigma, s, tail, rho)
-        self._value = coefficients(activation.sigma, s, tail=1.0)
+        self._value = coefficients(activation.sigma, s, tail=1.0, terms=1)
         # E[u² σ′(u)²]; a second moment comes with whatever tail
-        self._radial = coefficients(lambda u: u * activation.dsigma(u), s, tail=1.0).second_moment
+        self._radial = coefficients(lambda u: u * activation.dsigma(u), s, tail=1.0, terms=1).second_moment
         self._distinct_s = s
         self.mean = self._value.a[:, 0][self._group]
         self.second_moment = self._value.second_moment[self._group]

@@ -3,7 +3,8 @@
 All four architectures are one recursion. With x^(h) = κ_h x^(h-1) + β_h/√m σ(W^(h) φ_h(x^(h-1))), κ_h 0 or 1 (a
 network's `limit_layer`), and, as m → ∞,
 
-    S^(h)_ij = lim ⟨x_i^(h), x_j^(h)⟩ position by position,   P^(h) = the same of patches,   b^(h)_i = lim Σ_r x_ir^(h)/√m,
+    S^(h)_ij = lim ⟨x_i^(h), x_j^(h)⟩ position by position,    P^(h) = the same of patches,
+    b^(h)_i = lim Σ_r x_ir^(h)/√m,
 
 the pre-activations of layer h are Gaussian with covariance P^(h-1); so, with all expectations taken over them,
 
@@ -148,7 +149,7 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
     return _backward(net, layers, S, errors, scale_error, patch)
 
 
-def _forward_errors(layer, before, branch, S, errors, after, scale_error):  # noqa: ANN001
+def _forward_errors(layer, before, branch, S, errors, after, scale_error):
     """Errors of κ S + κβ (b e + e b) + β² E[σσ], relative to the sum, from those of its parts."""
     inverse = np.divide(1, np.sqrt(S), out=np.zeros_like(S), where=S > 0)
     old, new = np.sqrt(before) * inverse, np.sqrt(branch) * inverse
@@ -166,7 +167,7 @@ def _forward_errors(layer, before, branch, S, errors, after, scale_error):  # no
     )
 
 
-def _backward(net, layers, S, errors, scale_error, patch):  # noqa: ANN001
+def _backward(net, layers, S, errors, scale_error, patch):
     """Θ^(h)_ii from the last layer to the first, and the error of all Θ^(h)."""
     sums = (net.positions + 8) * ROUNDING
     diagonal = S.sum(axis=0).max()
