@@ -3,8 +3,8 @@
     python tests/make_references.py
 
 takes some minutes. E[f(u) g(v)] with (u, v) ~ N(0, (a, c; c, b)) is a double integral over independent z, w,
-u = √a z, v = c/√a z + √(b - c²/a) w, here by the trapezoid rule in both, with 35 digits. Where f is relu, whose kink spoils
-that rule, the inner integral is done by hand and the outer one by mpmath's quadrature from the kink on.
+u = √a z, v = c/√a z + √(b - c²/a) w, here by the trapezoid rule in both, with 35 digits. Where f is relu, whose kink
+spoils that rule, the inner integral is done by hand and the outer one by mpmath's quadrature from the kink on.
 """
 
 import json
@@ -55,7 +55,7 @@ def smooth_pair(f, g, a, b, c):
     s, along, across = mp.sqrt(a), c / mp.sqrt(a), mp.sqrt(max(b - c * c / a, 0))
     mean = trapezoid(lambda z: f(s * z), step)
     if across == 0:
-        return tuple(trapezoid(lambda z, h=h: h(s * z) * h(along * z), step) for h in (f, g)) + (mean,)
+        return *(trapezoid(lambda z, h=h: h(s * z) * h(along * z), step) for h in (f, g)), mean
     count = int(mpf("12.5") / step)
     grid = [(k * step, step * mp.npdf(k * step)) for k in range(-count, count + 1)]
     sums = [mpf(0), mpf(0)]
@@ -90,10 +90,7 @@ def main():
     references = []
     for name in [*SMOOTH, "relu"]:
         for a, b, c in POINTS:
-            if name == "relu":
-                values = relu_pair(a, b, c)
-            else:
-                values = smooth_pair(*SMOOTH[name], a, b, c)
+            values = relu_pair(a, b, c) if name == "relu" else smooth_pair(*SMOOTH[name], a, b, c)
             product, slope_product, mean = (mp.nstr(value, 25) for value in values)
             references.append(
                 {"activation": name, "abc": [a, b, c], "product": product, "slope_product": slope_product, "mean": mean}

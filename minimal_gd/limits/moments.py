@@ -251,3 +251,44 @@ def _inverse(norm: NDArray) -> NDArray:
 def _largest(numerator: NDArray, denominator: NDArray) -> float:
     """The largest quotient, 0/0 being 0."""
     return float(np.max(numerator * _inverse(denominator)))
+
+
+class PairExpectations(NamedTuple):
+    """Expectations for pairs (u, v), each with a bound on its absolute error, entry by entry."""
+
+    product: NDArray
+    slope_product: NDArray
+    product_error: NDArray
+    slope_error: NDArray
+
+
+def pair_expectations(
+    activation: Activation, a: NDArray, b: NDArray, c: NDArray, tolerance: float = 1e-12
+) -> PairExpectations:
+    """E[σ(u)σ(v)] and E[σ′(u)σ′(v)] for (u, v) ~ N(0, (a, c; c, b)), entry by entry.
+
+    Parameters
+    ----------
+    activation : Activation
+    a, b, c : arrays that broadcast
+        Variances, below 1e140, and covariance, with c² ≤ ab up to rounding.
+    tolerance : float > 0
+        The error wanted of a Hermite series, relative to √(E[σ(u)²] E[σ(v)²]), or to the same of σ′.
+
+    Returns
+    -------
+    PairExpectations
+        Arrays of the shape that a, b and c broadcast to.
+    """
+    a, b, c = np.broadcast_arrays(*(np.asarray(argument, dtype=np.float64) for argument in (a, b, c)))
+    variance = np.stack([a.reshape(-1), b.reshape(-1)], axis=1)  # each pair a position, with two samples
+    root = np.sqrt(variance[:, 0]) * np.sqrt(variance[:, 1])
+    rho = min(1.0, _largest(np.abs(c.reshape(-1)), root) + 4 * ROUNDING)
+    layer = moments(activation, variance, tolerance / 32, rho)
+    errors = layer.errors(0.0, 0.0, rho)
+    each = np.arange(len(variance))
+    product, slope_product = layer.products(c.reshape(-1, 1, 1), each, each, slice(0, 1), slice(1, 2))
+    norm = np.sqrt(layer.second_moment).prod(axis=1)
+    slope_norm = np.sqrt(layer.slope_moment).prod(axis=1)
+    results = (product, slope_product, errors.product * norm, errors.slope_product * slope_norm)
+    return PairExpectations(*(result.reshape(a.shape) for result in results))
