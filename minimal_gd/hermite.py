@@ -30,6 +30,8 @@ ROUNDING = 2.0**-53
 _REACH = 14.0
 _FEWEST_NODES = 128
 _PANEL = 32
+# Rules that agree up to this, relative to √E[f²], differ by rounding.
+_SETTLED = 128 * ROUNDING
 _MOST_NODES = 2**14
 _MOST_TERMS = 2048
 # With many variances at once, so many rows at a time, so many nodes, and so many coefficients in all.
@@ -157,16 +159,11 @@ def _adaptive(
     f: Elementwise, s: NDArray, tail: float, rho: float, nodes: int, terms: int, most_terms: int
 ) -> tuple[Coefficients, int, int]:
     """Double nodes and terms until both are enough; tell how many terms would do, and how many nodes it took."""
-    rules, most_nodes = _trapezoids, _MOST_NODES if len(s) == 1 else _MOST_SHARED_NODES
     while True:
-        part = _evaluated(f, s, rules(nodes), terms)
-        if not _is_resolved(part) and nodes < most_nodes and rules is _trapezoids:
-            nodes *= 2
-            continue
-        if not _is_resolved(part) and rules is _trapezoids:
-            with_panels = _evaluated(f, s, _panels(nodes), terms)
-            if _is_resolved(with_panels):
-                part, rules = with_panels, _panels
+        part, nodes = _resolved(f, s, _trapezoids, nodes, terms)
+        if not _is_resolved(part):
+            with_panels, _ = _resolved(f, s, _panels, 2 * _nodes_for(terms), terms)
+            part = with_panels if _is_resolved(with_panels) else part
         reach = rho ** np.arange(1, terms + 1)
         too_much = _left(part.a, part.second_moment) * reach > max(tail, 16 * ROUNDING) * part.second_moment[:, None]
         needed = int(too_much.sum(axis=1).max()) + 1  # what is left only falls
@@ -176,8 +173,20 @@ def _adaptive(
         nodes = max(nodes, _nodes_for(terms))
 
 
+def _resolved(
+    f: Elementwise, s: NDArray, rules: Callable[[int], list[Rule]], nodes: int, terms: int
+) -> tuple[Coefficients, int]:
+    """Double the nodes until the rules agree, or there are too many."""
+    most_nodes = _MOST_NODES if len(s) == 1 else _MOST_SHARED_NODES
+    while True:
+        part = _evaluated(f, s, rules(nodes), terms)
+        if _is_resolved(part) or nodes >= most_nodes:
+            return part, nodes
+        nodes *= 2
+
+
 def _is_resolved(part: Coefficients) -> bool:
-    return bool(np.all(part.error <= 64 * ROUNDING * np.sqrt(part.second_moment)))
+    return bool(np.all(part.error <= _SETTLED * np.sqrt(part.second_moment)))
 
 
 def _nodes_for(terms: int) -> int:
@@ -189,7 +198,7 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
     """Apply the first rule; the others tell its error."""
     (a, second_moment), *others = (_applied(f, s, *rule, terms) for rule in rules)
     norm = np.sqrt(second_moment)
-    # A rule is orthonormal on the h_k, so rounded values of f move the coefficients by their own norm.
+    # A rule is orthonormal on the h_k, or less within its reach, so rounded values of f move the coefficients by their own norm.
     error = 8 * ROUNDING * norm
     for other, other_moment in others:
         error += 2 * np.linalg.norm(a - other, axis=1)
