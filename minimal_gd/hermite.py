@@ -198,7 +198,7 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
     """Apply the first rule; the others tell its error."""
     (a, second_moment), *others = (_applied(f, s, *rule, terms) for rule in rules)
     norm = np.sqrt(second_moment)
-    # A rule is orthonormal on the h_k, or less within its reach, so rounded values of f move the coefficients by their own norm.
+    # A rule is orthonormal on the h_k, or less, so rounded values of f move the coefficients by their own norm.
     error = 8 * ROUNDING * norm
     for other, other_moment in others:
         error += 2 * np.linalg.norm(a - other, axis=1)

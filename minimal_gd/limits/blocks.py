@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from threadpoolctl import ThreadpoolController
-from tqdm import tqdm
 
 # A block holds about so many entries of one layer, so that the few arrays it needs stay in the cache.
 _ENTRIES = 2**14
@@ -60,7 +59,7 @@ def blocks(n: int, n2: int | None, entries: int) -> list[Block]:
     ]
 
 
-Run = Callable[..., Iterator]
+Run = Callable[[Callable, list], Iterator]
 
 
 @cache
@@ -71,16 +70,15 @@ def _blas() -> ThreadpoolController:
 
 @contextmanager
 def threads() -> Iterator[Run]:
-    """Give `run(function, parts, progress=False)`, which yields the function of every part, in parallel.
+    """Give `run(function, parts)`, which yields the function of every part in order, computed in parallel.
 
     There are as many threads as BLAS would use; while this lasts, BLAS itself keeps to one.
     """
     count = max((library["num_threads"] for library in _blas().info()), default=1)
     with _blas().limit(limits=1), ThreadPoolExecutor(count) as pool:
 
-        def run(function: Callable, parts: list, progress: bool = False) -> Iterator:
-            results = map(function, parts) if count == 1 or len(parts) == 1 else pool.map(function, parts)
-            yield from tqdm(results, total=len(parts), disable=not progress, unit="block")
+        def run(function: Callable, parts: list) -> Iterator:
+            return map(function, parts) if count == 1 or len(parts) == 1 else pool.map(function, parts)
 
         yield run
 

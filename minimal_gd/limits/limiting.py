@@ -5,6 +5,7 @@ from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from minimal_gd import validate
 from minimal_gd.limits.blocks import Block, Run, blocks, threads
@@ -88,7 +89,7 @@ def limiting(
             if block.is_mirrored:
                 out[:, block.target, block.rows] = theta.swapaxes(1, 2)
 
-        deque(run(fill, parts, progress), maxlen=0)
+        deque(tqdm(run(fill, parts), total=len(parts), disable=not progress, unit="block"), maxlen=0)
         K = _covariances(net, limits.layers, pixels, out.shape[1:], run) if covariances else None
     if limits.error > tolerance * max(1, limits.largest):
         warnings.warn(
