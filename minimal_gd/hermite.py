@@ -33,7 +33,7 @@ _PANEL = 32
 # Rules that agree up to this, relative to √E[f²], differ by rounding.
 _SETTLED = 128 * ROUNDING
 _MOST_NODES = 2**14
-_MOST_TERMS = 2048
+_MOST_TERMS = 4096
 # With many variances at once, so many rows at a time, so many nodes, and so many coefficients in all.
 _ROWS = 512
 _MOST_SHARED_NODES = 2**12
@@ -134,6 +134,11 @@ def coefficients(
     -------
     Coefficients
         What could not be met shows in its `tail` and its `error`.
+
+    Raises
+    ------
+    ValueError
+        If f is not finite somewhere within 14 s.
     """
     order = np.argsort(-s)  # the largest s needs the most nodes and terms
     chunks = np.array_split(order, math.ceil(len(s) / _ROWS))
@@ -207,7 +212,15 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
 
 
 def _applied(f: Elementwise, s: NDArray, x: NDArray, weights: NDArray, terms: int) -> tuple[NDArray, NDArray]:
-    values = f(s[:, None] * x)
+    points = s[:, None] * x
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = f(points)
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise ValueError(
+            f"an activation must be finite wherever it is integrated, got {values[~finite][0]} at "
+            f"{points[~finite][0]:.6g}"
+        )
     return values @ hermite(x, weights, terms).T, np.square(values) @ weights
 
 

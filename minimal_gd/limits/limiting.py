@@ -64,7 +64,8 @@ def limiting(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; nothing is computed then.
+        If an argument is not as described; nothing is computed then. ValueError also if an activation of the user's
+        is not finite where the Gaussian expectations need it.
 
     Paper: Definitions 5.1, 6.1 and 7.1, with the indices as `minimal_gd.limits.profile` derives them; companion:
     Assumption 3.1 for `TwoLayerReLU`.
