@@ -1,9 +1,4 @@
-"""The activations σ with their derivatives σ′, written side by side.
-
-Each pair is plain NumPy and SciPy: real arrays keep their dtype, and the analytic ones take complex arrays too, which
-is what the complex step (`minimal_gd.gradcheck`) needs. Every exponential is taken of a number ≤ 0, so nothing
-overflows where the result is finite, and the tails keep their relative accuracy.
-"""
+"""The activations: σ with σ′, their constants, and which of the paper's conditions they satisfy."""
 
 import math
 from collections.abc import Callable
@@ -13,8 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from minimal_gd import closed_forms
+from minimal_gd.closed_forms import ClosedForm
 from minimal_gd.derivative_check import require_derivative
 from minimal_gd.gaussian import expectation
+from minimal_gd.sigmas import (
+    erf_slope,
+    gelu,
+    gelu_slope,
+    relu,
+    relu_slope,
+    sigmoid,
+    sigmoid_slope,
+    silu,
+    silu_slope,
+    sincos,
+    sincos_slope,
+    softplus,
+    softplus_slope,
+    square,
+    square_slope,
+    tanh_slope,
+)
 from minimal_gd.validate import boolean, describe, integer, real_array, real_number
 
 Elementwise = Callable[[NDArray], NDArray]
@@ -40,6 +55,8 @@ class Activation:
         Whether σ is analytic; None if that is not known.
     polynomial_degree : int, optional
         The degree of σ if it is a polynomial.
+    closed_form : ClosedForm, optional
+        E[σ(u)σ(v)] and its kin; without one, the limits of infinite width come from a Hermite series.
 
     Attributes
     ----------
@@ -71,6 +88,7 @@ class Activation:
         smoothness: float | None = None,
         analytic: bool | None = None,
         polynomial_degree: int | None = None,
+        closed_form: ClosedForm | None = None,
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, got {describe(name)}")
@@ -80,6 +98,9 @@ class Activation:
         self.polynomial_degree = (
             None if polynomial_degree is None else integer("polynomial_degree", polynomial_degree, least=0)
         )
+        if closed_form is not None and not isinstance(closed_form, ClosedForm):
+            raise TypeError(f"closed_form must be a ClosedForm, got {describe(closed_form)}")
+        self.closed_form = closed_form
         steepest, most_curved = require_derivative(sigma, dsigma, name)
         self._constants_are_stated = lipschitz is not None and smoothness is not None
         self.lipschitz = steepest if lipschitz is None else _bound("lipschitz", lipschitz)
@@ -141,105 +162,6 @@ def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
     return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)
 
 
-def _modulus(z: NDArray) -> NDArray:
-    """|z|, for complex z near the real axis ±z."""
-    return z * np.copysign(1, z.real)
-
-
-def _decay(z: NDArray) -> NDArray:
-    """e^(-|z|)."""
-    return np.exp(-_modulus(z))
-
-
-def _gaussian(z: NDArray, rate: float) -> NDArray:
-    """e^(-rate·z²), zero where that underflows, so that z² cannot overflow."""
-    inside = np.abs(z.real) < 40
-    return np.where(inside, np.exp(-rate * np.where(inside, z, 0) ** 2), 0).astype(z.dtype, copy=False)
-
-
-def softplus(z: NDArray) -> NDArray:
-    """log(1 + e^z)."""
-    return 0.5 * z + 0.5 * _modulus(z) + np.log1p(_decay(z))
-
-
-def softplus_slope(z: NDArray) -> NDArray:
-    """1 / (1 + e^(-z)), the sigmoid."""
-    return sigmoid(z)
-
-
-def sigmoid(z: NDArray) -> NDArray:
-    """1 / (1 + e^(-z))."""
-    e = _decay(z)
-    return np.where(np.signbit(z.real), e, 1) / (1 + e)
-
-
-def sigmoid_slope(z: NDArray) -> NDArray:
-    """e^(-z) / (1 + e^(-z))²."""
-    e = _decay(z)
-    return e / (1 + e) ** 2
-
-
-def tanh_slope(z: NDArray) -> NDArray:
-    """1 / cosh(z)²."""
-    e = _decay(z)
-    return (2 * e / (1 + e * e)) ** 2
-
-
-def erf_slope(z: NDArray) -> NDArray:
-    """(2/√π) e^(-z²)."""
-    return 2 / math.sqrt(math.pi) * _gaussian(z, 1.0)
-
-
-def gelu(z: NDArray) -> NDArray:
-    """z Φ(z), Φ the normal distribution function."""
-    return z * special.ndtr(z)
-
-
-def gelu_slope(z: NDArray) -> NDArray:
-    """Φ(z) + z Φ′(z)."""
-    return special.ndtr(z) + z * (_gaussian(z, 0.5) / math.sqrt(2 * math.pi))
-
-
-def silu(z: NDArray) -> NDArray:
-    """z / (1 + e^(-z))."""
-    return z * sigmoid(z)
-
-
-def silu_slope(z: NDArray) -> NDArray:
-    """s(z) (1 + z s(-z)), s the sigmoid."""
-    return sigmoid(z) * (1 + z * sigmoid(-z))
-
-
-def sincos(z: NDArray) -> NDArray:
-    """sin z + cos z."""
-    return np.sin(z) + np.cos(z)
-
-
-def sincos_slope(z: NDArray) -> NDArray:
-    """cos z - sin z."""
-    return np.cos(z) - np.sin(z)
-
-
-def relu(z: NDArray) -> NDArray:
-    """max(z, 0)."""
-    return np.maximum(z, 0)
-
-
-def relu_slope(z: NDArray) -> NDArray:
-    """1 where z ≥ 0, else 0: the companion's convention at 0."""
-    return (z >= 0).astype(z.dtype)
-
-
-def square(z: NDArray) -> NDArray:
-    """z²."""
-    return z * z
-
-
-def square_slope(z: NDArray) -> NDArray:
-    """2z."""
-    return 2 * z
-
-
 # lipschitz = sup |σ′|, smoothness = sup |σ″|; the tests measure every one of them.
 _BUILT_IN = (
     Activation(softplus, softplus_slope, "softplus", lipschitz=1.0, smoothness=0.25, analytic=True),
@@ -252,6 +174,7 @@ _BUILT_IN = (
         lipschitz=2 / math.sqrt(math.pi),
         smoothness=math.sqrt(8 / (math.pi * math.e)),
         analytic=True,
+        closed_form=closed_forms.ERF,
     ),
     # σ″ = (2 - z²) Φ′(z): steepest at z = √2, most curved at 0
     Activation(
@@ -261,15 +184,48 @@ _BUILT_IN = (
         lipschitz=float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(math.pi)),
         smoothness=math.sqrt(2 / math.pi),
         analytic=True,
+        closed_form=closed_forms.GELU,
     ),
     # steepest where z tanh(z/2) = 2, most curved at 0
     Activation(silu, silu_slope, "silu", lipschitz=1.0998393201288669, smoothness=0.5, analytic=True),
-    Activation(sincos, sincos_slope, "sincos", lipschitz=math.sqrt(2), smoothness=math.sqrt(2), analytic=True),
-    Activation(relu, relu_slope, "relu", lipschitz=1.0, smoothness=math.inf, analytic=False),
     Activation(
-        np.positive, np.ones_like, "identity", lipschitz=1.0, smoothness=0.0, analytic=True, polynomial_degree=1
+        sincos,
+        sincos_slope,
+        "sincos",
+        lipschitz=math.sqrt(2),
+        smoothness=math.sqrt(2),
+        analytic=True,
+        closed_form=closed_forms.SINCOS,
     ),
-    Activation(square, square_slope, "square", lipschitz=math.inf, smoothness=2.0, analytic=True, polynomial_degree=2),
+    Activation(
+        relu,
+        relu_slope,
+        "relu",
+        lipschitz=1.0,
+        smoothness=math.inf,
+        analytic=False,
+        closed_form=closed_forms.RELU,
+    ),
+    Activation(
+        np.positive,
+        np.ones_like,
+        "identity",
+        lipschitz=1.0,
+        smoothness=0.0,
+        analytic=True,
+        polynomial_degree=1,
+        closed_form=closed_forms.IDENTITY,
+    ),
+    Activation(
+        square,
+        square_slope,
+        "square",
+        lipschitz=math.inf,
+        smoothness=2.0,
+        analytic=True,
+        polynomial_degree=2,
+        closed_form=closed_forms.SQUARE,
+    ),
 )
 
 ACTIVATIONS: dict[str, Activation] = {activation.name: activation for activation in _BUILT_IN}

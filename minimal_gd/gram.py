@@ -1,4 +1,6 @@
-"""The Gram matrices G^(1), …, G^(H), G^(H+1) of the layers' gradients, at finite width, exactly.
+"""The Gram matrices G^(1), …, G^(H), G^(H+1) of the layers' gradients: exactly, at finite width and in the limit.
+
+The limits at m → ∞ are in `minimal_gd.limits`; `gram.limiting` is theirs. The rest of this file is finite width.
 
 With ∂u_i/∂W^(h) = Σ_l δ_il ⊗ φ_il over the positions l, no Jacobian is needed:
 
@@ -13,8 +15,11 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 
 from minimal_gd import validate
+from minimal_gd.limits.limiting import limiting
 from minimal_gd.networks.base import BLOCK_BYTES, Network
 from minimal_gd.parameters import Parameters
+
+__all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "total"]
 
 # Up to this size LAPACK finds the largest eigenvalue faster than Lanczos.
 _DENSE_LIMIT = 500

@@ -1,4 +1,4 @@
-"""The numba hot loops: patches of a zero-padded image, and the transpose of that map.
+"""The numba hot loops: patches of a zero-padded image, the transpose of that map, and the series in ρ.
 
 Images and patches are rows of a matrix: sample by sample, position by position in row-major order, with the
 channels along the second axis. The kernels release the GIL, so that blocks of samples run in threads, and they
@@ -71,3 +71,59 @@ def add_col2im(phi: NDArray, grid: tuple[int, int], window: tuple[int, int], x: 
             if source != OUTSIDE:
                 for channel in range(x.shape[1]):
                     x[source, channel] += patch[channel * q + offset]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def shared_series(rho: NDArray, weights: NDArray, value: NDArray, slope: NDArray) -> None:
+    """p(ρ) = Σ_k w_k ρ^(k+1) and p′(ρ), entry by entry, by Horner's rule for both at once.
+
+    Parameters
+    ----------
+    rho : (q, r, c) array
+    weights : (K,) array
+    value, slope : arrays shaped as `rho`, written
+    """
+    for position in range(rho.shape[0]):
+        for i in range(rho.shape[1]):
+            x, p, dp = rho[position, i], value[position, i], slope[position, i]
+            p[:] = weights[-1]
+            dp[:] = 0
+            for k in range(len(weights) - 2, -1, -1):
+                for j in range(len(x)):
+                    dp[j] = dp[j] * x[j] + p[j]
+                    p[j] = p[j] * x[j] + weights[k]
+            for j in range(len(x)):  # the series begins with ρ, not with 1
+                dp[j] = dp[j] * x[j] + p[j]
+                p[j] = p[j] * x[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def series(
+    rho: NDArray, left: NDArray, right: NDArray, first: NDArray, second: NDArray, value: NDArray, slope: NDArray
+) -> None:
+    """p_ij(ρ) = Σ_k α_ik β_jk ρ^(k+1) and p′_ij(ρ), by Horner's rule for both at once.
+
+    Parameters
+    ----------
+    rho : (q, r, c) array
+    left, right : (q,) int arrays
+        The position of the row's sample, and of the column's, for each of the q pairs of positions.
+    first, second : (p, K, r) and (p, K, c) arrays
+        α and β.
+    value, slope : arrays shaped as `rho`, written
+    """
+    terms = first.shape[1]
+    for pair in range(rho.shape[0]):
+        alpha, beta = first[left[pair]], second[right[pair]]
+        for i in range(rho.shape[1]):
+            x, p, dp = rho[pair, i], value[pair, i], slope[pair, i]
+            p[:] = 0
+            dp[:] = 0
+            for k in range(terms - 1, -1, -1):
+                weight, others = alpha[k, i], beta[k]
+                for j in range(len(x)):
+                    dp[j] = dp[j] * x[j] + p[j]
+                    p[j] = p[j] * x[j] + weight * others[j]
+            for j in range(len(x)):
+                dp[j] = dp[j] * x[j] + p[j]
+                p[j] = p[j] * x[j]

@@ -8,9 +8,18 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+Run = Callable[[Callable, list], Iterator]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Looking for the BLAS takes longer than a small step."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 class _SingleThreadedBlas:
@@ -51,7 +60,7 @@ class _SingleThreadedBlas:
                     self._heir = None
 
     def _set(self) -> None:
-        blas = ThreadpoolController().select(user_api="blas")
+        blas = _blas()
         self._count = max((library["num_threads"] for library in blas.info()), default=1)
         self._limit = ExitStack()
         self._limit.enter_context(blas.limit(limits=1))
@@ -61,7 +70,7 @@ _single_threaded_blas = _SingleThreadedBlas()
 
 
 @contextmanager
-def threads() -> Iterator[Callable[[Callable, list], Iterator]]:
+def threads() -> Iterator[Run]:
     """Give a `map` over a list that runs in as many threads as BLAS would use.
 
     Results come in order. Overflow gives no warning inside: what is not finite tells.

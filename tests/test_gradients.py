@@ -100,8 +100,9 @@ def test_gradient_descends(case):
         moved = mgd.Parameters(
             tuple(W - t * G for W, G in zip(case.params.W, gradient.W, strict=True)), case.params.a - t * gradient.a
         )
-        if case.net.loss(moved, case.X, case.y) < first:
-            return
+        with np.errstate(over="ignore", invalid="ignore"):  # a step of 1 may leave a deep network of squares far behind
+            if case.net.loss(moved, case.X, case.y) < first:
+                return
         t /= 2
     pytest.fail(f"no step along the gradient lowers the loss of {case.net}")
 

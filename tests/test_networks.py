@@ -195,7 +195,7 @@ def test_loss_is_half_the_sum_of_squares(case):
     assert case.net.loss(*case.everything[1:]) == pytest.approx(0.5 * sum(r * r for r in residual), rel=1e-12)
 
 
-@given(problems(networks()))
+@given(problems(networks(tuple(name for name in ALL if name != "square"))))  # deep squares leave the range of float32
 def test_float32_agrees_with_float64(case):
     single = case.params.map(lambda array: array.astype(np.float32))
     X, y = case.X.astype(np.float32), case.y.astype(np.float32)

@@ -15,11 +15,42 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "minimal_gd").rglob("*.py"))
 # Imports run one way: a module imports only what stands before it.
 ORDER = [
-    "validate", "kernels", "gaussian", "derivative_check", "activations", "parameters", "networks.workspace",
-    "networks.base", "networks.conv_resnet", "networks.fully_connected", "networks.resnet", "networks.two_layer",
-    "networks", "gram", "gradcheck", "data", "spectra",
-    "kernel_regression", "threads", "step", "interrupts", "trajectory", "recorder", "descent", "digits", "",
-]  # fmt: skip
+    "validate",
+    "kernels",
+    "hermite",
+    "gaussian",
+    "closed_forms",
+    "derivative_check",
+    "sigmas",
+    "activations",
+    "parameters",
+    "networks.workspace",
+    "networks.base",
+    "networks.conv_resnet",
+    "networks.fully_connected",
+    "networks.resnet",
+    "networks.two_layer",
+    "networks",
+    "threads",
+    "limits",
+    "limits.moments",
+    "limits.profile",
+    "limits.blocks",
+    "limits.pairs",
+    "limits.limiting",
+    "gram",
+    "gradcheck",
+    "data",
+    "spectra",
+    "kernel_regression",
+    "step",
+    "interrupts",
+    "trajectory",
+    "recorder",
+    "descent",
+    "digits",
+    "",
+]
 
 
 def module_name(path: Path) -> str:

@@ -28,8 +28,8 @@ BLOCK_BYTES = 2**28
 class Network(ABC):
     """An architecture: θ = (W^(1), …, W^(H), a) to predictions u_i = f(θ, x_i) and back.
 
-    A subclass sets the attributes below and writes `forward` and `backward`, and `fill_features` if its first layer
-    sees something else than the rows of X.
+    A subclass sets the attributes below and writes `forward`, `backward` and `limit_layer`, and `fill_features`,
+    `pixels` and `patch_sums` if its layers see something else than the rows of X.
 
     Attributes
     ----------
@@ -69,6 +69,28 @@ class Network(ABC):
 
         `upstream` (n,) is 1 for the sensitivities of u, and u - y for those of the loss.
         """
+
+    @abstractmethod
+    def limit_layer(self, h: int) -> tuple[float, float]:
+        """Return (κ_h, β_h) of layer h = 1, …, H, x^(h) = κ_h x^(h-1) + β_h/√m σ(W^(h) φ_h(x^(h-1))), κ_h 0 or 1.
+
+        With φ, they are all that the limits at m → ∞ need; see `minimal_gd.limits`.
+        """
+
+    def pixels(self, X: NDArray) -> NDArray:
+        """x^(0) position by position, (n, p, channels)."""
+        return X[:, None, :]
+
+    def patch_sums(self, products: NDArray, axes: int = 1) -> NDArray:
+        """Turn products of pixels into products of patches, ⟨φ(x)_l, φ(x′)_r⟩ = Σ_κ ⟨x_{l+κ}, x′_{r+κ}⟩.
+
+        Parameters
+        ----------
+        products : (p, …) array for the pairs l = r, or (p, p, …) for all pairs
+        axes : 1 or 2
+            How many axes of `products` are positions.
+        """
+        return products
 
     def fill_features(self, X: NDArray, work: Workspace) -> None:
         """Write φ_1(x) of every sample into `work.phi[0]`."""

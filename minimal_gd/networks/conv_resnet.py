@@ -86,11 +86,26 @@ class ConvResNet(Network):
         """The shape of `a`, (m, p)."""
         return (self.width, self.positions)
 
+    def pixels(self, X: NDArray) -> NDArray:
+        """x^(0) position by position, (n, p, channels)."""
+        return np.moveaxis(X.reshape(len(X), self.input_shape[0], -1), 1, 2)
+
+    def patch_sums(self, products: NDArray, axes: int = 1) -> NDArray:
+        """Σ_κ ⟨x_{l+κ}, x′_{r+κ}⟩ over the offsets κ of the filter that stay inside the image, for l and for r."""
+        others = products.shape[axes:]
+        sums = products.reshape(*self._grid * axes, *others)
+        for axis, size in enumerate(self._window):
+            sums = _sliding_sum(sums, [axis + 2 * position for position in range(axes)], size)
+        return sums.reshape(products.shape)
+
     def fill_features(self, X: NDArray, work: Workspace) -> None:
         """φ(x) of the input: (n, channels, *spatial) to rows, one a position, then to patches."""
-        channels = self.input_shape[0]
-        pixels = np.moveaxis(X.reshape(len(X), channels, -1), 1, 2).reshape(-1, channels)
+        pixels = self.pixels(X).reshape(-1, self.input_shape[0])
         im2col(pixels.astype(work.u.dtype), self._grid, self._window, work.phi[0])
+
+    def limit_layer(self, h: int) -> tuple[float, float]:
+        """κ_1 = 0, β_1 = √c_σ, as in a fully-connected network; then κ_h = 1, β_h = c_res/H. Paper: section 7."""
+        return (0, math.sqrt(self.activation.c_sigma)) if h == 1 else (1, self.c_res / self.depth)
 
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
         """x^(0) = x to u = ⟨a, x^(H)⟩: the recursion of section 7, rows for columns."""
@@ -127,6 +142,18 @@ class ConvResNet(Network):
     def scale(self, h: int) -> float:
         """s_{h+1}: √(c_σ/m) for the first layer (h = 0), c_res/(H√m) for the others."""
         return self.first_scale if h == 0 else self.c_res / (self.depth * self.width**0.5)
+
+
+def _sliding_sum(array: NDArray, axes: list[int], size: int) -> NDArray:
+    """Sum `size` neighbours around every entry, zeros beyond the border, all `axes` moving together."""
+    total = array.copy()
+    for offset in range(1, min(size // 2 + 1, array.shape[axes[0]])):
+        low, high = ([slice(None)] * array.ndim for _ in range(2))
+        for axis in axes:
+            low[axis], high[axis] = slice(None, -offset), slice(offset, None)
+        total[tuple(low)] += array[tuple(high)]
+        total[tuple(high)] += array[tuple(low)]
+    return total
 
 
 def _sizes(name: str, value: Any, wanted: str) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """The deep fully-connected network."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +45,10 @@ class FullyConnected(Network):
 
     def __repr__(self) -> str:
         return f"FullyConnected({self.input_dim}, {self.width}, {self.depth}, activation={self.activation.name!r})"
+
+    def limit_layer(self, h: int) -> tuple[float, float]:
+        """κ_h = 0 and β_h = √c_σ in every layer. Paper: equation (2)."""
+        return 0, math.sqrt(self.activation.c_sigma)
 
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
         """x^(0) = x to u = aᵀ x^(H): equation (2), rows for columns."""

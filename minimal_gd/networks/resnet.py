@@ -1,5 +1,7 @@
 """The residual network."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +52,10 @@ class ResNet(Network):
     def __repr__(self) -> str:
         sizes = f"{self.input_dim}, {self.width}, {self.depth}"
         return f"ResNet({sizes}, activation={self.activation.name!r}, c_res={self.c_res})"
+
+    def limit_layer(self, h: int) -> tuple[float, float]:
+        """κ_1 = 0, β_1 = √c_σ, as in a fully-connected network; then κ_h = 1, β_h = c_res/H. Paper: equation (3)."""
+        return (0, math.sqrt(self.activation.c_sigma)) if h == 1 else (1, self.c_res / self.depth)
 
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
         """x^(0) = x to u = aᵀ x^(H): equation (3), rows for columns."""

@@ -48,6 +48,10 @@ class TwoLayerReLU(Network):
         """a_r = ±1, each with probability ½."""
         return rng.choice([-1.0, 1.0], size=self.output_shape)
 
+    def limit_layer(self, h: int) -> tuple[float, float]:
+        """κ_1 = 0 and β_1 = 1: 1/√m without a c_σ. Companion: equation (1)."""
+        return 0, 1
+
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
         """Equation (1) of the companion, one row a sample."""
         x = np.matmul(work.phi[0], params.W[0].T, out=work.phi[1])  # z_r = w_rᵀ x

@@ -1,0 +1,226 @@
+"""E[σ(u)σ(v)], E[σ′(u)σ′(v)] and E[σ(u)] in closed form, for the activations that have one.
+
+Throughout, (u, v) ~ N(0, (a, c; c, b)), and every formula is derived in its docstring. Two tools do it. Price: for
+differentiable f, g, ∂/∂c E[f(u) g(v)] = E[f′(u) g′(v)]. Stein: E[u F(u, v)] = a E[∂F/∂u] + c E[∂F/∂v].
+
+Where the determinant ab - c² enters, it does so under a root or beside a positive number, and angles come from atan2:
+arccos of a number near 1 would lose half of the digits.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """The expectations of one activation.
+
+    Attributes
+    ----------
+    mean : callable
+        a -> E[σ(u)].
+    product, slope_product : callable
+        (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], for arrays that broadcast, ab ≥ c² up to rounding.
+    radial : callable
+        a -> E[u²σ′(u)²], or more.
+    curvature, radial_curvature : callable, optional
+        a -> E[σ″(u)²] and E[u²σ″(u)²], or more. Not there if σ′ jumps.
+    slope_modulus : callable, optional
+        Then, (η, ρ) -> how far E[σ′(u)σ′(v)] / (E[σ′(u)²] E[σ′(v)²])^½ moves at most when the correlation, within
+        [-ρ, ρ], moves by η; and σ′ is homogeneous of degree 0.
+
+    The last four tell how errors in a, b and c spread; see `minimal_gd.limits.moments`.
+    """
+
+    mean: Callable[[NDArray], NDArray]
+    product: Callable[[NDArray, NDArray, NDArray], NDArray]
+    slope_product: Callable[[NDArray, NDArray, NDArray], NDArray]
+    radial: Callable[[NDArray], NDArray]
+    curvature: Callable[[NDArray], NDArray] | None = None
+    radial_curvature: Callable[[NDArray], NDArray] | None = None
+    slope_modulus: Callable[[float, float], float] | None = None
+
+
+def determinant(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """ab - c² ≥ 0."""
+    return np.maximum(a * b - c * c, 0)
+
+
+def relu_mean(a: NDArray) -> NDArray:
+    """E[max(u, 0)] = √(a/2π): half of E|u|."""
+    return np.sqrt(a / (2 * math.pi))
+
+
+def relu_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """(√(ab - c²) + (π - θ) c)/2π, with cos θ = c/√(ab).
+
+    By Price its derivative in c is the product of the slopes, (π - θ)/2π: indeed ∂√(ab - c²)/∂c = -c/√(ab - c²) and
+    ∂θ/∂c = -1/√(ab - c²), so that the other two terms cancel; and it vanishes at c = -√(ab), θ = π, as it must.
+    """
+    root = np.sqrt(determinant(a, b, c))
+    return (root + (math.pi - np.arctan2(root, c + 0.0)) * c) / (2 * math.pi)
+
+
+def relu_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """P(u ≥ 0, v ≥ 0) = (π - θ)/2π: u and v are ⟨w, x⟩ and ⟨w, x′⟩ at the angle θ, and w ≥ both half planes.
+
+    With u ≡ 0, relu′(u) = 1 by convention: P(v ≥ 0) = ½ for one such variable, where atan2(0, 0) = 0 gives it, and
+    1 for two.
+    """
+    angle = np.arctan2(np.sqrt(determinant(a, b, c)), c + 0.0)  # -0.0 would turn the angle into π
+    return np.where((a == 0) & (b == 0), 1.0, (math.pi - angle) / (2 * math.pi))
+
+
+def relu_slope_modulus(eta: float, rho: float) -> float:
+    """|arccos(ρ) - arccos(ρ ± η)|/π: arccos is steepest at ±1, where this becomes √(2η)/π."""
+    end = min(rho + eta, 1.0)
+    return (math.acos(max(end - 2 * eta, -1.0)) - math.acos(end)) / math.pi
+
+
+def erf_mean(a: NDArray) -> NDArray:
+    """0: erf is odd."""
+    return np.zeros_like(a)
+
+
+def erf_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """(2/π) arcsin(2c/√((1 + 2a)(1 + 2b))): zero at c = 0, and by Price its derivative is the product of the slopes."""
+    return 2 / math.pi * np.arctan2(2 * c, np.sqrt(1 + 2 * a + 2 * b + 4 * determinant(a, b, c)))
+
+
+def erf_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """(4/π)((1 + 2a)(1 + 2b) - 4c²)^(-½): (4/π) E[e^(-u² - v²)] = (4/π) det(I + 2Σ)^(-½)."""
+    return 4 / math.pi / np.sqrt(1 + 2 * a + 2 * b + 4 * determinant(a, b, c))
+
+
+def erf_radial(a: NDArray) -> NDArray:
+    """(4/π) a (1 + 4a)^(-3/2): e^(-2u²) turns N(0, a) into N(0, a/(1 + 4a)), at the cost of (1 + 4a)^(-½)."""
+    return 4 / math.pi * a * (1 + 4 * a) ** -1.5
+
+
+def erf_curvature(a: NDArray) -> NDArray:
+    """(16/π) a (1 + 4a)^(-3/2): σ″(z) = -2zσ′(z)."""
+    return 4 * erf_radial(a)
+
+
+def erf_radial_curvature(a: NDArray) -> NDArray:
+    """(48/π) a² (1 + 4a)^(-5/2): E[u⁴σ′(u)²] times 4."""
+    return 48 / math.pi * a * a * (1 + 4 * a) ** -2.5
+
+
+def gelu_mean(a: NDArray) -> NDArray:
+    """E[uΦ(u)] = a E[Φ′(u)] = a/√(2π(1 + a)), by Stein."""
+    return a / np.sqrt(2 * math.pi * (1 + a))
+
+
+def _normal_pair(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """E[Φ(u)Φ(v)], E[Φ′(u)Φ′(v)] and Δ = (1 + a)(1 + b) - c².
+
+    E[Φ(u)Φ(v)] = P(Z ≤ u, Z′ ≤ v) = ¼ + arcsin(c/√((1 + a)(1 + b)))/2π, the probability of a quadrant for two
+    variables of variances 1 + a and 1 + b; its derivative in c, by Price, is the second, 1/(2π√Δ).
+    """
+    delta = 1 + a + b + determinant(a, b, c)
+    root = np.sqrt(delta)
+    return 0.25 + np.arctan2(c, root) / (2 * math.pi), 1 / (2 * math.pi * root), delta
+
+
+def gelu_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """c E[ΦΦ] + E[Φ′Φ′] (ab + c²(1 - ab)/((1 + a)(1 + b))).
+
+    Stein in u, then in v: E[uv Φ(u)Φ(v)] = a E[v Φ′(u)Φ(v)] + c E[Φ(u)Φ(v)] + c E[Φ(u) v Φ′(v)]. As Φ″(z) = -zΦ′(z),
+    Stein also gives E[u Φ′(u)Φ(v)] = c E[Φ′Φ′]/(1 + a), its mirror image E[Φ(u) v Φ′(v)] = c E[Φ′Φ′]/(1 + b), and
+    E[v Φ′(u)Φ(v)] = (b - c²/(1 + a)) E[Φ′Φ′].
+    """
+    quadrant, density, _ = _normal_pair(a, b, c)
+    return c * quadrant + density * (a * b + c * c * (1 - a * b) / ((1 + a) * (1 + b)))
+
+
+def gelu_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """E[ΦΦ] + c E[Φ′Φ′] (1/(1 + a) + 1/(1 + b) + 1/Δ), for σ′(z) = Φ(z) + zΦ′(z).
+
+    The mixed terms are those of `gelu_product`. Φ′(u)Φ′(v) turns N(0, Σ) into N(0, (Σ⁻¹ + I)⁻¹), whose covariance is
+    c/Δ, so E[uv Φ′(u)Φ′(v)] = E[Φ′Φ′] c/Δ.
+    """
+    quadrant, density, delta = _normal_pair(a, b, c)
+    return quadrant + c * density * (1 / (1 + a) + 1 / (1 + b) + 1 / delta)
+
+
+def gelu_radial(a: NDArray) -> NDArray:
+    """(√E[σ(u)²] + √E[u⁴Φ′(u)²])² ≥ E[u²σ′(u)²], by the triangle inequality for uσ′(u) = σ(u) + u²Φ′(u)."""
+    w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))  # Φ′(u)² turns N(0, a) into N(0, w)
+    return (np.sqrt(gelu_product(a, a, a)) + np.sqrt(3 * density) * w) ** 2
+
+
+def gelu_curvature(a: NDArray) -> NDArray:
+    """E[(2 - u²)²Φ′(u)²], for σ″(z) = (2 - z²)Φ′(z)."""
+    w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))
+    return density * (4 - 4 * w + 3 * w * w)
+
+
+def gelu_radial_curvature(a: NDArray) -> NDArray:
+    """E[u²(2 - u²)²Φ′(u)²]."""
+    w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))
+    return density * w * (4 - 12 * w + 15 * w * w)
+
+
+def sincos_mean(a: NDArray) -> NDArray:
+    """E[sin u + cos u] = e^(-a/2)."""
+    return np.exp(-a / 2)
+
+
+def sincos_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """e^(-(a + b - 2c)/2): σ(u)σ(v) = cos(u - v) + sin(u + v), and σ′(u)σ′(v) = cos(u - v) - sin(u + v)."""
+    return np.exp(np.minimum(c - (a + b) / 2, 0))
+
+
+def identity_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """E[uv] = c."""
+    return c + 0 * (a + b)
+
+
+def square_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """E[u²v²] = ab + 2c²."""
+    return a * b + 2 * c * c
+
+
+def square_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+    """E[2u · 2v] = 4c."""
+    return 4 * c + 0 * (a + b)
+
+
+RELU = ClosedForm(
+    relu_mean,
+    relu_product,
+    relu_slope_product,
+    radial=lambda a: a / 2,  # uσ′(u) = σ(u)
+    slope_modulus=relu_slope_modulus,
+)
+ERF = ClosedForm(erf_mean, erf_product, erf_slope_product, erf_radial, erf_curvature, erf_radial_curvature)
+GELU = ClosedForm(gelu_mean, gelu_product, gelu_slope_product, gelu_radial, gelu_curvature, gelu_radial_curvature)
+SINCOS = ClosedForm(
+    sincos_mean,
+    sincos_product,
+    sincos_product,
+    radial=np.copy,  # u²σ′(u)² = u²(1 - sin 2u), and the sine is odd
+    curvature=np.ones_like,
+    radial_curvature=np.copy,
+)
+IDENTITY = ClosedForm(
+    np.zeros_like,
+    identity_product,
+    lambda a, b, c: np.ones(np.broadcast_shapes(a.shape, b.shape, c.shape)),
+    radial=np.copy,
+    curvature=np.zeros_like,
+    radial_curvature=np.zeros_like,
+)
+SQUARE = ClosedForm(
+    np.copy,
+    square_product,
+    square_slope_product,
+    radial=lambda a: 12 * a * a,
+    curvature=lambda a: np.full_like(a, 4),
+    radial_curvature=lambda a: 4 * a,
+)

@@ -1,0 +1,1 @@
+"""The limits of infinite width: Gaussian expectations, the recursion, and the error of it all."""

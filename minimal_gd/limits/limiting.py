@@ -1,0 +1,151 @@
+"""Every layer's Gram matrix at m → ∞, pair by pair of samples, with a bound on its error."""
+
+import warnings
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from minimal_gd import validate
+from minimal_gd.limits.blocks import Block, blocks
+from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
+from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
+from minimal_gd.networks.base import Network
+from minimal_gd.threads import Run, threads
+
+# The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
+_SHARE = 1 / 32
+
+
+def limiting(
+    net: Network,
+    X: NDArray,
+    X2: NDArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    covariances: bool = False,
+    out: NDArray | None = None,
+    progress: bool = False,
+) -> tuple[NDArray, float] | tuple[NDArray, float, NDArray]:
+    """The limits Θ^(h) of the Gram matrices G^(h) as m → ∞, with a bound on their error.
+
+    The net's width plays no part. Time grows as n² p; memory is the result, H coefficient arrays of (p, K, n) where
+    the samples' variances differ, K the terms that the tolerance takes, and a block of pairs for every thread.
+
+    Parameters
+    ----------
+    net : Network
+    X : (n, *input_shape) array
+    X2 : (n2, *input_shape) array, optional
+        Columns of a rectangular K(X, X2); without it the result is K(X, X), exactly symmetric.
+    tolerance : float > 0
+        The error that is wanted, of every entry; of the largest entry's size where that is above 1.
+    covariances : bool
+        Whether to return the covariances K^(h), h = 0, …, H - 1, of the pre-activations too.
+    out : (H + 1, n, n) or (H + 1, n, n2) float64 array, optional
+        Where the result is written; may be a `numpy.memmap`.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    K : (H + 1, n, n) float64 array, or (H + 1, n, n2)
+        Row h - 1 is Θ^(h), the limit of G^(h); row H - 1 is the paper's K^(H), the last row Θ^(H+1).
+    error : float
+        Every entry of K, and of the covariances, is within this of the exact value.
+    covariances : (H, n, n2) float64 array, for a convolution (H, n, n2, p, p); only if asked for
+        Row h is the paper's K^(h), h < H, in a convolution K^(h)_ij,lr for positions l of x_i and r of x_j.
+
+    Warns
+    -----
+    UserWarning
+        Once, if the error is larger than the tolerance. It is a bound all the same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described; nothing is computed then. ValueError also if an activation of the user's
+        is not finite where the Gaussian expectations need it.
+
+    Paper: Definitions 5.1, 6.1 and 7.1, with the indices as `minimal_gd.limits.profile` derives them; companion:
+    Assumption 3.1 for `TwoLayerReLU`.
+    """
+    pixels, n, n2 = _checked_inputs(net, X, X2)
+    tolerance = validate.positive_number("tolerance", tolerance)
+    covariances, progress = validate.boolean("covariances", covariances), validate.boolean("progress", progress)
+    out = _checked_out(out, (net.depth + 1, n, n if n2 is None else n2))
+
+    squares = input_variances(net, pixels)
+    parts = blocks(n, n2, net.positions)
+
+    with threads() as run:
+        rho = max(run(lambda block: largest_correlation(net, pixels, squares, block), parts))
+        if covariances and net.positions > 1:
+            rho = 1.0  # positions of one sample meet each other too
+        limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance)
+
+        def fill(block: Block) -> None:
+            theta = gram_limits(net, limits.layers, pixels, block)
+            out[:, block.rows, block.target] = theta
+            if block.is_mirrored:
+                out[:, block.target, block.rows] = theta.swapaxes(1, 2)
+
+        deque(tqdm(run(fill, parts), total=len(parts), disable=not progress, unit="block"), maxlen=0)
+        K = _covariances(net, limits.layers, pixels, out.shape[1:], run) if covariances else None
+    if limits.error > tolerance * max(1, limits.largest):
+        warnings.warn(
+            f"the limits of {net} are known up to {limits.error:.1e}, not to the tolerance of {tolerance:.1e}",
+            stacklevel=2,
+        )
+    return (out, limits.error, K) if covariances else (out, limits.error)
+
+
+def _checked_inputs(net: Network, X: NDArray, X2: NDArray | None) -> tuple[NDArray, int, int | None]:
+    """Return the pixels of X and X2, one after the other, and the number of samples of each."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
+    X = net.check_inputs("X", X, np.float64)
+    if X2 is None:
+        return np.ascontiguousarray(net.pixels(X)), len(X), None
+    X2 = net.check_inputs("X2", X2, np.float64)
+    return np.concatenate([net.pixels(X), net.pixels(X2)]), len(X), len(X2)
+
+
+def _checked_out(out: NDArray | None, shape: tuple[int, ...]) -> NDArray:
+    if out is None:
+        return np.empty(shape)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a float64 array of shape {shape}, got {validate.describe(out)}")
+    if out.shape != shape or out.dtype != np.float64 or not out.flags.writeable:
+        state = "" if out.flags.writeable else ", read-only"
+        raise ValueError(f"out must be a writeable float64 array of shape {shape}, got {validate.describe(out)}{state}")
+    return out
+
+
+def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, tolerance: float) -> Profile:
+    """Spend less of the tolerance on the series until the whole error meets it, or does not get smaller."""
+    tail, best = tolerance * _SHARE, None
+    while True:
+        limits = profile(net, squares, channels, rho, tail)
+        if best is not None and limits.error > best.error / 2:
+            return min(best, limits, key=lambda choice: choice.error)
+        if limits.error <= tolerance * max(1, limits.largest):
+            return limits
+        tail, best = tail / 32, limits
+
+
+def _covariances(net: Network, layers: list[Layer], pixels: NDArray, shape: tuple[int, int], run: Run) -> NDArray:
+    """K^(0), …, K^(H-1), with every pair of positions."""
+    p, (n, columns) = net.positions, shape
+    K = np.empty((net.depth, n, columns, p, p))
+
+    def fill(block: Block) -> None:
+        P = layer_covariances(net, layers, pixels, block).transpose(0, 3, 4, 1, 2)
+        K[:, block.rows, block.target] = P
+        if block.is_mirrored:
+            K[:, block.target, block.rows] = P.transpose(0, 2, 1, 4, 3)
+
+    n2 = len(pixels) - n
+    deque(run(fill, blocks(n, n2 if n2 else None, p * p)), maxlen=0)
+    return K if p > 1 else K[..., 0, 0]

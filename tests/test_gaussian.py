@@ -1,0 +1,277 @@
+"""Gaussian expectations against 30-digit values, closed forms against series, and errors that are never too small."""
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+from scipy.integrate import quad
+
+import minimal_gd as mgd
+from minimal_gd import activations, closed_forms, gaussian, hermite
+from minimal_gd.limits.moments import moments, pair_expectations
+
+REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text())
+NAMES = sorted({reference["activation"] for reference in REFERENCES})
+WITH_CLOSED_FORM = [name for name in NAMES if activations.get(name).closed_form is not None]
+# Differences are taken in 40 digits: float64 would add its own rounding to what is measured.
+mp.dps = 40
+
+
+def by_series(name):
+    """The same activation without its closed form."""
+    known = activations.get(name)
+    return mgd.Activation(known.sigma, known.dsigma, name)
+
+
+def methods(name):
+    """The ways to compute its expectations: as the package does, and by the series where σ′ has no jump."""
+    known = activations.get(name)
+    return [known] if known.closed_form is None or name == "relu" else [known, by_series(name)]
+
+
+def true_errors(result, reference):
+    pairs = (result.product, reference["product"]), (result.slope_product, reference["slope_product"])
+    return [abs(mpf(float(value)) - mpf(exact)) for value, exact in pairs]
+
+
+def of_activation(name):
+    return [reference for reference in REFERENCES if reference["activation"] == name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_error_is_at_most_the_bound_that_comes_with_it(name):
+    for activation in methods(name):
+        for reference in of_activation(name):
+            result = pair_expectations(activation, *reference["abc"])
+            product_error, slope_error = true_errors(result, reference)
+            assert product_error <= result.product_error, (activation, reference)
+            assert slope_error <= result.slope_error, (activation, reference)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bounds_for_unit_variances_meet_the_tolerance(name):
+    for activation in methods(name):
+        for reference in of_activation(name):
+            a, b, c = reference["abc"]
+            if a == b == 1 and (name != "relu" or abs(c) < 0.99):
+                result = pair_expectations(activation, a, b, c)
+                assert max(result.product_error, result.slope_error) <= 1e-12
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-5, 1e-8])
+def test_a_larger_tolerance_is_met_and_its_bound_holds(name, tolerance):
+    for activation in methods(name):
+        for reference in of_activation(name):
+            result = pair_expectations(activation, *reference["abc"], tolerance=tolerance)
+            product_error, slope_error = true_errors(result, reference)
+            assert product_error <= result.product_error <= tolerance * 30
+            assert slope_error <= result.slope_error <= tolerance * 30
+
+
+def test_a_smaller_tolerance_never_gives_a_much_larger_bound():
+    for reference in of_activation("softplus") + of_activation("tanh"):
+        activation = activations.get(reference["activation"])
+        bounds = [
+            float(pair_expectations(activation, *reference["abc"], tolerance=tolerance).slope_error)
+            for tolerance in np.logspace(-1, -15, 8)
+        ]
+        # beyond rounding, 1e-14, there is nothing to gain
+        assert all(later <= earlier + 1e-14 for earlier, later in pairwise(bounds))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_means_and_second_moments_are_within_their_bounds(name):
+    known = activations.get(name)
+    for reference in of_activation(name):
+        a, b, c = reference["abc"]
+        exact = mpf(reference["mean"])
+        value, error = gaussian.mean(known.sigma, a)
+        assert abs(mpf(float(value)) - exact) <= error
+        closed = moments(known, np.array([[a]]), 1e-13, 1.0)
+        relative = closed.errors(0.0, 0.0, 1.0)
+        assert abs(mpf(float(closed.mean[0, 0])) - exact) <= relative.mean * math.sqrt(closed.second_moment[0, 0])
+        if a == b == c:
+            value, error = gaussian.second_moment(known.sigma, a)
+            assert abs(mpf(float(value)) - mpf(reference["product"])) <= error
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "relu"])
+def test_products_of_any_two_functions_are_within_their_bounds(name):
+    known = activations.get(name)
+    a, b, c = np.transpose([reference["abc"] for reference in of_activation(name)])
+    for f, key in ((known.sigma, "product"), (known.dsigma, "slope_product")):
+        values, errors = gaussian.product(f, f, a, b, c)
+        exact = [mpf(reference[key]) for reference in of_activation(name)]
+        assert all(
+            abs(mpf(float(value)) - truth) <= error for value, truth, error in zip(values, exact, errors, strict=True)
+        )
+
+
+@given(st.floats(0, 4), st.floats(0, 4), st.floats(-1, 1))
+def test_the_product_of_an_exponential_and_a_cosine_is_known(a, b, rho):
+    """E[e^u cos v] = e^((a - b)/2) cos c."""
+    c = rho * math.sqrt(a * b)
+    value, error = gaussian.product(np.exp, np.cos, a, b, c)
+    # c itself is rounded, and √a, √b
+    assert abs(value - math.exp((a - b) / 2) * math.cos(c)) <= error + 1e-15 * math.exp(a)
+
+
+variances = st.floats(1e-8, 9)
+correlations = st.one_of(st.floats(-1, 1), st.sampled_from([-1.0, 1.0, 1 - 1e-12, 0.0]))
+
+
+def by_two_sums(f, a, b, c, step=0.07):
+    """E[f(u) f(v)] by the trapezoid rule in both variables: an independent way, good to about 1e-14."""
+    z = np.arange(-9, 9 + step / 2, step)
+    weights = step * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    v = c / math.sqrt(a) * z[:, None] + math.sqrt(max(b - c * c / a, 0)) * z
+    return weights @ (f(math.sqrt(a) * z) * (f(v) @ weights))
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(["softplus", "tanh", "sigmoid", "silu", "erf", "gelu", "sincos"]), variances, variances)
+def test_two_ways_to_compute_an_expectation_agree_within_the_bound(name, a, b):
+    known = activations.get(name)
+    for rho in (-1.0, -0.6, 0.0, 0.3, 0.9, 1 - 1e-9, 1.0):
+        c = rho * math.sqrt(a * b)
+        for activation in methods(name):
+            result = pair_expectations(activation, a, b, c)
+            scale = math.sqrt(by_two_sums(known.sigma, a, a, a) * by_two_sums(known.sigma, b, b, b))
+            assert abs(result.product - by_two_sums(known.sigma, a, b, c)) <= result.product_error + 1e-11 * scale
+            assert abs(result.slope_product - by_two_sums(known.dsigma, a, b, c)) <= result.slope_error + 1e-10
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(NAMES), variances, variances, st.floats(-0.9, 0.9))
+def test_the_derivative_in_the_covariance_is_the_product_of_the_slopes(name, a, b, rho):
+    """Price's identity. A central difference errs by about ε^(2/3), times the third derivative."""
+    root = math.sqrt(a * b)
+    step = 1e-5 * root
+    for activation in methods(name):
+        c = rho * root
+        above, below = (pair_expectations(activation, a, b, c + shift).product for shift in (step, -step))
+        at = pair_expectations(activation, a, b, c)
+        scale = math.sqrt(
+            pair_expectations(activation, a, a, a).product * pair_expectations(activation, b, b, b).product
+        )
+        allowed = 1e-7 * (1 + abs(at.slope_product)) * (1 + max(a, b)) + 1e-10 * scale / root
+        assert abs((above - below) / (2 * step) - at.slope_product) <= allowed
+
+
+@given(st.sampled_from(NAMES), variances)
+def test_a_zero_variance_factorises(name, b):
+    known = activations.get(name)
+    result = pair_expectations(known, 0.0, b, 0.0)
+    mean = moments(known, np.array([[b]]), 1e-13, 1.0).mean[0, 0]
+    assert abs(result.product - known.sigma(0.0) * mean) <= result.product_error
+    slope = gaussian.mean(known.dsigma, b)[0]
+    assert abs(result.slope_product - known.dsigma(0.0) * slope) <= result.slope_error + 1e-14
+
+
+@given(st.sampled_from(NAMES), variances, st.floats(0.1, 4), st.sampled_from([-1, 1]))
+def test_a_correlation_beyond_one_by_rounding_gives_no_nan(name, a, factor, sign):
+    for activation in methods(name):
+        for excess in (-4e-16, 0, 4e-16):
+            result = pair_expectations(activation, a, a * factor**2, sign * a * factor * (1 + excess))
+            assert np.isfinite(result).all()
+
+
+def leaky(z):
+    return np.where(z > 0, z, 0.1 * z)
+
+
+def leaky_slope(z):
+    return np.where(z > 0, 1.0, 0.1)
+
+
+@given(variances, variances, st.floats(-0.9, 0.9))
+@settings(max_examples=30)
+def test_a_leaky_relu_is_as_exact_as_its_closed_form(a, b, rho):
+    """leaky = 0.1 z + 0.9 relu."""
+    c = rho * math.sqrt(a * b)
+    result = pair_expectations(mgd.Activation(leaky, leaky_slope), a, b, c)
+    a, b, c = (np.array(argument) for argument in (a, b, c))
+    slopes = 0.01 + 2 * 0.09 * 0.5 + 0.81 * closed_forms.relu_slope_product(a, b, c)
+    # E[z relu] = c/2
+    product = 0.01 * c + 0.09 * c + 0.81 * closed_forms.relu_product(a, b, c)
+    assert abs(result.slope_product - slopes) <= result.slope_error <= 1e-11
+    assert abs(result.product - product) <= result.product_error <= 1e-11 * math.sqrt(a * b)
+
+
+def moment_by_quad(function, power, kinks):
+    def integrand(z):
+        return float(function(np.array(z))) ** power * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+    return quad(integrand, -12, 12, points=kinks, epsabs=1e-13)[0]
+
+
+@pytest.mark.parametrize("kink", [0.3, 1.0, 2.5])
+def test_a_kink_elsewhere_gives_a_large_error_that_is_true(kink):
+    def f(z):
+        return np.clip(z, -kink, kink / 2)
+
+    def slope(z):
+        return ((z > -kink) & (z < kink / 2)).astype(float)
+
+    result = pair_expectations(mgd.Activation(f, slope), 1.0, 1.0, [0.0, 1.0])
+    for function, values, errors in (
+        (f, result.product, result.product_error),
+        (slope, result.slope_product, result.slope_error),
+    ):
+        mean, square = (moment_by_quad(function, power, [-kink, kink / 2]) for power in (1, 2))
+        assert abs(values[0] - mean**2) <= errors[0]
+        assert abs(values[1] - square) <= errors[1]
+
+
+@pytest.mark.parametrize("name", WITH_CLOSED_FORM)
+def test_what_a_closed_form_says_of_its_sensitivity_is_an_upper_bound(name):
+    known, form = activations.get(name), activations.get(name).closed_form
+    for a in (1e-4, 0.3, 1.0, 4.0):
+        moment = gaussian.second_moment(lambda u: u * known.dsigma(u), a)[0]
+        assert moment <= form.radial(np.array(a)) * (1 + 1e-9)
+        if form.curvature is None:
+            continue
+
+        def second(u, step=1e-4):
+            return (known.dsigma(u + step) - known.dsigma(u - step)) / (2 * step)
+
+        # a second difference errs by about 1e-8
+        assert gaussian.second_moment(second, a)[0] <= form.curvature(np.array(a)) * (1 + 1e-6) + 1e-12
+        radial = gaussian.second_moment(lambda u: u * second(u), a)[0]
+        assert radial <= form.radial_curvature(np.array(a)) * (1 + 1e-6) + 1e-12
+
+
+@given(st.floats(-0.999, 0.999), st.floats(1e-16, 1e-3))
+def test_the_modulus_of_the_relu_slope_bounds_every_step(rho, eta):
+    one = np.array(1.0)
+    reach = abs(rho)
+    moved = min(max(rho + eta, -reach), reach)
+    change = 2 * abs(
+        closed_forms.relu_slope_product(one, one, np.array(rho))
+        - closed_forms.relu_slope_product(one, one, np.array(moved))
+    )
+    assert change <= closed_forms.relu_slope_modulus(eta, reach) + 1e-15
+
+
+@pytest.mark.parametrize("rule", [hermite.trapezoid, hermite.panels])
+def test_the_rules_are_orthonormal_on_hermite_polynomials(rule):
+    """From degree 17 on they reach outside of [-14, 14]; what is left inside is never more than the whole."""
+    x, weights = rule(1024)
+    h = hermite.hermite(x, np.sqrt(weights), 100)
+    products = h @ h.T
+    np.testing.assert_allclose(products[:16, :16], np.eye(16), atol=1e-14)
+    assert np.linalg.eigvalsh(products).max() <= 1 + 1e-13
+
+
+def test_the_trapezoid_rule_takes_the_step_that_its_nodes_have():
+    """A step taken as a difference of two nodes is wrong by 6e-13."""
+    x, weights = hermite.trapezoid(512)
+    assert abs(weights.sum() - 1) <= 4e-16
+    assert abs(weights @ x**2 - 1) <= 1e-15
