@@ -13,7 +13,7 @@ import common
 from tqdm.auto import tqdm
 
 # The quickest first.
-FIGURES = ("gradient_check", "residuals_follow_the_gram_matrix", "randomisation_test")
+FIGURES = ("gradient_check", "layers", "residuals_follow_the_gram_matrix", "gram_limit", "randomisation_test")
 
 
 def main() -> None:

@@ -111,3 +111,9 @@ def test_the_quick_residuals_follow_the_prediction_for_the_first_steps(drawn):
             measured, predicted = (numbers[f"{architecture}_{kind}"] for kind in ("measured", "predicted"))
             np.testing.assert_array_equal(measured[0], predicted[0])
             assert np.abs(measured[:6] - predicted[:6]).max() < 0.1 * np.linalg.norm(measured[0])
+
+
+def test_the_shares_of_the_layers_are_those_of_the_whole(drawn):
+    with np.load(drawn / "layers.npz") as numbers:
+        for kind in ("fully_connected", "ResNet"):
+            np.testing.assert_allclose(numbers[kind].sum(axis=1), 1, rtol=1e-12)
