@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from minimal_gd import validate
+from minimal_gd.hermite import SETTLED
 from minimal_gd.limits.blocks import Block, Run, blocks, threads
 from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
@@ -29,8 +30,8 @@ def limiting(
 ) -> tuple[NDArray, float] | tuple[NDArray, float, NDArray]:
     """The limits Θ^(h) of the Gram matrices G^(h) as m → ∞, with a bound on their error.
 
-    The net's width plays no part. Time grows as n² p; memory is the result, H coefficient arrays of (p, K, n) where
-    the samples' variances differ, K the terms that the tolerance takes, and a block of pairs for every thread.
+    The net's width plays no part. Time grows as n² p; memory is the result, a block of pairs for every thread, and
+    H coefficient arrays of n p K numbers where the samples' variances differ, K the terms that the tolerance takes.
 
     Parameters
     ----------
@@ -127,11 +128,10 @@ def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, t
     tail, best = tolerance * _SHARE, None
     while True:
         limits = profile(net, squares, channels, rho, tail)
-        if best is not None and limits.error > best.error / 2:
-            return min(best, limits, key=lambda choice: choice.error)
-        if limits.error <= tolerance * max(1, limits.largest):
-            return limits
-        tail, best = tail / 32, limits
+        best = limits if best is None or limits.error < best.error else best
+        if best.error <= tolerance * max(1, best.largest) or tail <= SETTLED or best is not limits:
+            return best
+        tail /= 32
 
 
 def _covariances(net: Network, layers: list[Layer], pixels: NDArray, shape: tuple[int, int], run: Run) -> NDArray:

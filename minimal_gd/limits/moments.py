@@ -156,9 +156,7 @@ class SeriesMoments:
         self.mean = self._value.a[:, 0][self._group]
         self.second_moment = self._value.second_moment[self._group]
         self.slope_moment = self._slope.second_moment[self._group]
-        alpha = self._slope.a / np.sqrt(np.arange(1, self._slope.a.shape[1] + 1))
-        self._is_shared = len(s) == 1
-        self._alpha = alpha[0] ** 2 if self._is_shared else np.ascontiguousarray(alpha[self._group].swapaxes(1, 2))
+        self._inverse_roots = 1 / np.sqrt(np.arange(1, self._slope.a.shape[1] + 1))
 
     def products(
         self, covariance: NDArray, left: NDArray, right: NDArray, rows: slice, columns: slice
@@ -168,15 +166,19 @@ class SeriesMoments:
         rho *= self._inverse_s[right, None, columns]
         np.clip(rho, -1, 1, out=rho)
         product, slope_product = np.empty_like(rho), np.empty_like(rho)
-        if self._is_shared:
-            kernels.shared_series(rho, self._alpha, product, slope_product)
+        if len(self._distinct_s) == 1:
+            kernels.shared_series(rho, (self._slope.a[0] * self._inverse_roots) ** 2, product, slope_product)
         else:
-            first, second = self._alpha[:, :, rows], self._alpha[:, :, columns]
+            first, second = self._alpha(rows), np.ascontiguousarray(self._alpha(columns).swapaxes(1, 2))
             kernels.series(rho, left, right, first, second, product, slope_product)
         product *= self._s[left, rows, None]
         product *= self._s[right, None, columns]
         product += self.mean[left, rows, None] * self.mean[right, None, columns]
         return product, slope_product
+
+    def _alpha(self, samples: slice) -> NDArray:
+        """α_k of some samples, (p, samples, K): gathered when needed, as many of them as a block has."""
+        return self._slope.a[self._group[:, samples]] * self._inverse_roots
 
     def errors(self, eta: float, delta: float, rho: float) -> Errors:
         """As `Moments.errors`."""
@@ -214,11 +216,12 @@ class SeriesMoments:
 
 
 def _radial_derivative(slope: Coefficients) -> NDArray:
-    """√Σ_k (k a_k + √((k+1)(k+2)) a_{k+2})², what the coefficients beyond the last may be included."""
-    beyond = np.sqrt(slope.tail)[:, None]
-    a = np.hstack([slope.a, beyond, beyond])
-    k = np.arange(slope.a.shape[1])
-    return np.linalg.norm(k * np.abs(a[:, :-2]) + np.sqrt((k + 1) * (k + 2)) * np.abs(a[:, 2:]), axis=1)
+    """√Σ_k (k a_k + √((k+1)(k+2)) a_{k+2})² over the K terms there are; the last two a_{k+2} are in the tail."""
+    a, k = slope.a, np.arange(slope.a.shape[1])
+    step = np.sqrt((k + 1) * (k + 2))
+    inner = k[:-2] * a[:, :-2] + step[:-2] * a[:, 2:]
+    last = k[-2:] * np.abs(a[:, -2:]) + step[-2:] * np.sqrt(slope.tail)[:, None]
+    return np.sqrt(np.square(inner).sum(axis=1) + np.square(last).sum(axis=1))
 
 
 def _grouped(variance: NDArray) -> tuple[NDArray, NDArray, float]:
