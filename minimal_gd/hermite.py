@@ -61,6 +61,11 @@ class Coefficients(NamedTuple):
     error: NDArray
 
 
+def inverse(norm: NDArray) -> NDArray:
+    """1/norm, and 0 for 0: what has no norm has no error."""
+    return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
+
+
 def trapezoid(count: int) -> tuple[NDArray, NDArray]:
     """Nodes and weights of the trapezoid rule for E[f(z)], z ~ N(0, 1); `count` is even.
 
@@ -205,7 +210,7 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
     norm = np.sqrt(second_moment)
     # A rule is orthonormal on the h_k, or less, so rounded values of f move the coefficients by their own norm.
     differences = [
-        2 * np.maximum(np.linalg.norm(a - other, axis=1), np.abs(second_moment - other_moment) * _inverse(2 * norm))
+        2 * np.maximum(np.linalg.norm(a - other, axis=1), np.abs(second_moment - other_moment) * inverse(2 * norm))
         for other, other_moment in others
     ]
     error = np.max(differences, axis=0) + 8 * ROUNDING * norm
@@ -229,8 +234,3 @@ def _left(a: NDArray, second_moment: NDArray) -> NDArray:
     """Σ_{j > k} a_j² for every k, by Parseval, with the rounding of the sum on top."""
     total = second_moment[:, None]
     return np.maximum(total - np.cumsum(a * a, axis=1), 0) + 8 * ROUNDING * total
-
-
-def _inverse(norm: NDArray) -> NDArray:
-    """1/norm, and 0 for 0."""
-    return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from minimal_gd import validate
-from minimal_gd.hermite import SETTLED
+from minimal_gd.hermite import SETTLED, inverse
 from minimal_gd.limits.blocks import Block, Run, blocks, threads
 from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
@@ -77,10 +77,11 @@ def limiting(
     out = _checked_out(out, (net.depth + 1, n, n if n2 is None else n2))
 
     squares = input_variances(net, pixels)
+    inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
     parts = blocks(n, n2, net.positions)
 
     with threads() as run:
-        rho = max(run(lambda block: largest_correlation(net, pixels, squares, block), parts))
+        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), parts))
         if covariances and net.positions > 1:
             rho = 1.0  # positions of one sample meet each other too
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance)
