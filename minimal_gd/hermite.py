@@ -31,7 +31,7 @@ _REACH = 14.0
 _FEWEST_NODES = 128
 _PANEL = 32
 # Rules that agree up to this, relative to √E[f²], differ by rounding.
-_SETTLED = 128 * ROUNDING
+SETTLED = 128 * ROUNDING
 _MOST_NODES = 2**14
 _MOST_TERMS = 4096
 # With many variances at once, so many rows at a time, so many nodes, and so many coefficients in all.
@@ -59,6 +59,11 @@ class Coefficients(NamedTuple):
     second_moment: NDArray
     tail: NDArray
     error: NDArray
+
+
+def inverse(norm: NDArray) -> NDArray:
+    """1/norm, and 0 for 0: what has no norm has no error."""
+    return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
 def trapezoid(count: int) -> tuple[NDArray, NDArray]:
@@ -170,7 +175,7 @@ def _adaptive(
             with_panels, _ = _resolved(f, s, _panels, 2 * _nodes_for(terms), terms)
             part = with_panels if _is_resolved(with_panels) else part
         reach = rho ** np.arange(1, terms + 1)
-        too_much = _left(part.a, part.second_moment) * reach > max(tail, 16 * ROUNDING) * part.second_moment[:, None]
+        too_much = _left(part.a, part.second_moment) * reach > max(tail, SETTLED) * part.second_moment[:, None]
         needed = int(too_much.sum(axis=1).max()) + 1  # what is left only falls
         if needed <= terms or terms >= most_terms:
             return part, min(needed, terms), nodes
@@ -191,7 +196,7 @@ def _resolved(
 
 
 def _is_resolved(part: Coefficients) -> bool:
-    return bool(np.all(part.error <= _SETTLED * np.sqrt(part.second_moment)))
+    return bool(np.all(part.error <= SETTLED * np.sqrt(part.second_moment)))
 
 
 def _nodes_for(terms: int) -> int:
@@ -204,10 +209,11 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
     (a, second_moment), *others = (_applied(f, s, *rule, terms) for rule in rules)
     norm = np.sqrt(second_moment)
     # A rule is orthonormal on the h_k, or less, so rounded values of f move the coefficients by their own norm.
-    error = 8 * ROUNDING * norm
-    for other, other_moment in others:
-        error += 2 * np.linalg.norm(a - other, axis=1)
-        error += 2 * np.abs(second_moment - other_moment) / np.where(norm > 0, norm, 1)
+    differences = [
+        2 * np.maximum(np.linalg.norm(a - other, axis=1), np.abs(second_moment - other_moment) * inverse(2 * norm))
+        for other, other_moment in others
+    ]
+    error = np.max(differences, axis=0) + 8 * ROUNDING * norm
     return Coefficients(a, second_moment, _left(a, second_moment)[:, -1], error)
 
 

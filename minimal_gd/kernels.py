@@ -108,11 +108,11 @@ def series(
     rho : (q, r, c) array
     left, right : (q,) int arrays
         The position of the row's sample, and of the column's, for each of the q pairs of positions.
-    first, second : (p, K, r) and (p, K, c) arrays
+    first, second : (p, r, K) and (p, K, c) arrays
         α and β.
     value, slope : arrays shaped as `rho`, written
     """
-    terms = first.shape[1]
+    terms = first.shape[2]
     for pair in range(rho.shape[0]):
         alpha, beta = first[left[pair]], second[right[pair]]
         for i in range(rho.shape[1]):
@@ -120,7 +120,7 @@ def series(
             p[:] = 0
             dp[:] = 0
             for k in range(terms - 1, -1, -1):
-                weight, others = alpha[k, i], beta[k]
+                weight, others = alpha[i, k], beta[k]
                 for j in range(len(x)):
                     dp[j] = dp[j] * x[j] + p[j]
                     p[j] = p[j] * x[j] + weight * others[j]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,7 @@ WITH_CLOSED_FORM = [name for name in NAMES if activations.get(name).closed_form 
 mp.dps = 40
 
 
+@cache
 def by_series(name):
     """The same activation without its closed form."""
     known = activations.get(name)

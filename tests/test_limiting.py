@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpmath import mp, mpf
 
 import minimal_gd as mgd
 from minimal_gd import gram
+
+# Differences are taken in 40 digits: float64 would add its own rounding to what is measured.
+mp.dps = 40
 
 # ---------------------------------------------------------------- a slow recursion, and the ways to get it wrong
 
@@ -252,6 +256,76 @@ def test_closed_forms_and_series_agree_within_their_errors(architecture, name):
     K, error = gram.limiting(architecture(3, 1, 3, known), X, tolerance=1e-10)
     other, other_error = gram.limiting(architecture(3, 1, 3, series), X, tolerance=1e-10)
     assert np.abs(K - other).max() <= error + other_error
+
+
+# (E[σ(u)], E[σ(u)σ(v)], E[σ′(u)σ′(v)], c_σ) in 40 digits, from (a), (a, b, c), (a, b, c)
+EXACT = {
+    "sincos": (
+        lambda a: mp.exp(-a / 2),
+        lambda a, b, c: mp.exp(c - (a + b) / 2),
+        lambda a, b, c: mp.exp(c - (a + b) / 2),
+        mpf(1),
+    ),
+    "erf": (
+        lambda a: mpf(0),
+        lambda a, b, c: 2 / mp.pi * mp.asin(2 * c / mp.sqrt((1 + 2 * a) * (1 + 2 * b))),
+        lambda a, b, c: 4 / mp.pi / mp.sqrt((1 + 2 * a) * (1 + 2 * b) - 4 * c * c),
+        1 / (2 / mp.pi * mp.asin(mpf(2) / 3)),
+    ),
+    "relu": (
+        lambda a: mp.sqrt(a / (2 * mp.pi)),
+        lambda a, b, c: (mp.sqrt(a * b - c * c) + (mp.pi - mp.acos(c / mp.sqrt(a * b))) * c) / (2 * mp.pi),
+        lambda a, b, c: (mp.pi - mp.acos(c / mp.sqrt(a * b))) / (2 * mp.pi),
+        mpf(2),
+    ),
+}
+
+
+def exact_limits(net, name, X):
+    """Θ^(1), …, Θ^(H+1) of two samples of a net without positions, the entry (1, 2), in 40 digits."""
+    mean, product, slope_product, c_sigma = EXACT[name]
+    x, y = ([mpf(float(entry)) for entry in row] for row in X)
+    a, b, c = (mp.fdot(one, other) for one, other in ((x, x), (y, y), (x, y)))
+    offsets, inputs_, slopes, betas, skips = (mpf(0), mpf(0)), [], [], [], []
+    for h in range(1, net.depth + 1):
+        skip = h > 1 and isinstance(net, mgd.ResNet)
+        beta = mpf(net.c_res) / net.depth if skip else mp.sqrt(c_sigma)
+        e = mean(a), mean(b)
+        inputs_.append(c)
+        slopes.append(slope_product(a, b, c))
+        crossed = [(0, 0), (1, 1), (0, 1)]
+        cross = [skip * beta * (offsets[i] * e[j] + offsets[j] * e[i]) for i, j in crossed]
+        squares = [product(a, a, a), product(b, b, b), product(a, b, c)]
+        a, b, c = (
+            skip * S + more + beta**2 * square for S, more, square in zip((a, b, c), cross, squares, strict=True)
+        )
+        offsets = tuple(skip * offset + beta * mean_ for offset, mean_ in zip(offsets, e, strict=True))
+        betas.append(beta)
+        skips.append(skip)
+    theta, B = [c], mpf(1)
+    for h in reversed(range(net.depth)):
+        theta.insert(0, betas[h] ** 2 * inputs_[h] * slopes[h] * B)
+        B = skips[h] * B + betas[h] ** 2 * slopes[h] * B
+    return theta
+
+
+@pytest.mark.parametrize("name", ["sincos", "erf", "relu"])
+@pytest.mark.parametrize("architecture", [mgd.FullyConnected, mgd.ResNet])
+@pytest.mark.parametrize("is_unit", [True, False])
+def test_every_layer_of_deep_nets_is_within_its_error_of_forty_digits(architecture, name, is_unit):
+    known = mgd.activations.get(name)
+    choices = [known] if name == "relu" else [known, mgd.Activation(known.sigma, known.dsigma)]
+    for activation in choices:
+        net = architecture(5, 1, 5, activation)
+        X = inputs(net, 4, seed=18, low=1 if is_unit else 0.4, high=1 if is_unit else 2.5)
+        K, error = gram.limiting(net, X, tolerance=1e-10)
+        wrong = mpf(0)
+        for i, j in ((0, 1), (1, 2), (3, 0)):
+            exact = exact_limits(net, name, X[[i, j]])
+            wrong = max(wrong, *(abs(mpf(float(K[h, i, j])) - theta) for h, theta in enumerate(exact)))
+        assert wrong <= error
+        if is_unit:
+            assert error <= max(1e-12, 1e3 * wrong)
 
 
 # ---------------------------------------------------------------- errors and tolerances

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from minimal_gd import validate
+from minimal_gd.hermite import SETTLED, inverse
 from minimal_gd.limits.blocks import Block, blocks
 from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
@@ -30,8 +31,8 @@ def limiting(
 ) -> tuple[NDArray, float] | tuple[NDArray, float, NDArray]:
     """The limits Θ^(h) of the Gram matrices G^(h) as m → ∞, with a bound on their error.
 
-    The net's width plays no part. Time grows as n² p; memory is the result, H coefficient arrays of (p, K, n) where
-    the samples' variances differ, K the terms that the tolerance takes, and a block of pairs for every thread.
+    The net's width plays no part. Time grows as n² p; memory is the result, a block of pairs for every thread, and
+    H coefficient arrays of n p K numbers where the samples' variances differ, K the terms that the tolerance takes.
 
     Parameters
     ----------
@@ -77,10 +78,11 @@ def limiting(
     out = _checked_out(out, (net.depth + 1, n, n if n2 is None else n2))
 
     squares = input_variances(net, pixels)
+    inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
     parts = blocks(n, n2, net.positions)
 
     with threads() as run:
-        rho = max(run(lambda block: largest_correlation(net, pixels, squares, block), parts))
+        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), parts))
         if covariances and net.positions > 1:
             rho = 1.0  # positions of one sample meet each other too
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance)
@@ -128,11 +130,10 @@ def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, t
     tail, best = tolerance * _SHARE, None
     while True:
         limits = profile(net, squares, channels, rho, tail)
-        if best is not None and limits.error > best.error / 2:
-            return min(best, limits, key=lambda choice: choice.error)
-        if limits.error <= tolerance * max(1, limits.largest):
-            return limits
-        tail, best = tail / 32, limits
+        best = limits if best is None or limits.error < best.error else best
+        if best.error <= tolerance * max(1, best.largest) or tail <= SETTLED or best is not limits:
+            return best
+        tail /= 32
 
 
 def _covariances(net: Network, layers: list[Layer], pixels: NDArray, shape: tuple[int, int], run: Run) -> NDArray:

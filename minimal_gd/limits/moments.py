@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from minimal_gd import kernels
 from minimal_gd.activations import Activation
 from minimal_gd.closed_forms import ClosedForm
-from minimal_gd.hermite import ROUNDING, Coefficients, coefficients
+from minimal_gd.hermite import ROUNDING, Coefficients, coefficients, inverse
 
 # Variances that differ by less share their coefficients: unit inputs have 1 ± a few roundings.
 _SAME_VARIANCE = 32 * ROUNDING
@@ -147,7 +147,7 @@ class SeriesMoments:
         distinct, self._group, self._spread = _grouped(variance)
         s = np.sqrt(distinct)
         self._s = np.sqrt(variance)
-        self._inverse_s = np.divide(1, self._s, out=np.zeros_like(self._s), where=self._s > 0)
+        self._inverse_s = inverse(self._s)
         self._slope = coefficients(activation.dsigma, s, tail, rho)
         self._value = coefficients(activation.sigma, s, tail=1.0, terms=1)
         # E[u² σ′(u)²]; a second moment comes with whatever tail
@@ -156,9 +156,7 @@ class SeriesMoments:
         self.mean = self._value.a[:, 0][self._group]
         self.second_moment = self._value.second_moment[self._group]
         self.slope_moment = self._slope.second_moment[self._group]
-        alpha = self._slope.a / np.sqrt(np.arange(1, self._slope.a.shape[1] + 1))
-        self._is_shared = len(s) == 1
-        self._alpha = alpha[0] ** 2 if self._is_shared else np.ascontiguousarray(alpha[self._group].swapaxes(1, 2))
+        self._inverse_roots = 1 / np.sqrt(np.arange(1, self._slope.a.shape[1] + 1))
 
     def products(
         self, covariance: NDArray, left: NDArray, right: NDArray, rows: slice, columns: slice
@@ -168,15 +166,19 @@ class SeriesMoments:
         rho *= self._inverse_s[right, None, columns]
         np.clip(rho, -1, 1, out=rho)
         product, slope_product = np.empty_like(rho), np.empty_like(rho)
-        if self._is_shared:
-            kernels.shared_series(rho, self._alpha, product, slope_product)
+        if len(self._distinct_s) == 1:
+            kernels.shared_series(rho, (self._slope.a[0] * self._inverse_roots) ** 2, product, slope_product)
         else:
-            first, second = self._alpha[:, :, rows], self._alpha[:, :, columns]
+            first, second = self._alpha(rows), np.ascontiguousarray(self._alpha(columns).swapaxes(1, 2))
             kernels.series(rho, left, right, first, second, product, slope_product)
         product *= self._s[left, rows, None]
         product *= self._s[right, None, columns]
         product += self.mean[left, rows, None] * self.mean[right, None, columns]
         return product, slope_product
+
+    def _alpha(self, samples: slice) -> NDArray:
+        """α_k of some samples, (p, samples, K): gathered when needed, as many of them as a block has."""
+        return self._slope.a[self._group[:, samples]] * self._inverse_roots
 
     def errors(self, eta: float, delta: float, rho: float) -> Errors:
         """As `Moments.errors`."""
@@ -186,16 +188,16 @@ class SeriesMoments:
         norm, slope_norm = np.sqrt(value.second_moment), np.sqrt(slope.second_moment)
         K = slope.a.shape[1]
         k = np.arange(K)
-        share = (slope.a * _inverse(slope_norm)[:, None]) ** 2  # of E[σ′²], by k; that of E[σ²] is s² a′_k²/(k + 1)
-        value_share = (slope.a * (s * _inverse(norm))[:, None]) ** 2 / (k + 1)
+        share = (slope.a * inverse(slope_norm)[:, None]) ** 2  # of E[σ′²], by k; that of E[σ²] is s² a′_k²/(k + 1)
+        value_share = (slope.a * (s * inverse(norm))[:, None]) ** 2 / (k + 1)
         missing = _largest(slope.tail, slope.second_moment) * rho**K
         value_missing = _largest(s**2 * slope.tail / (K + 1), value.second_moment) * rho ** (K + 1)
 
         by_variance = _largest(np.sqrt(self._radial), norm)
-        slope_by_variance = float(np.max(_radial_derivative(slope) * _inverse(slope_norm)))
+        slope_by_variance = float(np.max(_radial_derivative(slope) * inverse(slope_norm)))
         slope_quadrature, quadrature = _largest(slope.error, slope_norm), _largest(value.error, norm)
         horner = 2 * ROUNDING * float(np.max(share @ k)) + 16 * ROUNDING
-        at_rho = (value.a[:, 0] * _inverse(norm)) ** 2 + value_share @ rho ** (k + 1)
+        at_rho = (value.a[:, 0] * inverse(norm)) ** 2 + value_share @ rho ** (k + 1)
         return Errors(
             product=float(np.max(value_share @ np.minimum(2, (k + 1) * eta)))
             + 3 * value_missing
@@ -214,11 +216,12 @@ class SeriesMoments:
 
 
 def _radial_derivative(slope: Coefficients) -> NDArray:
-    """√Σ_k (k a_k + √((k+1)(k+2)) a_{k+2})², what the coefficients beyond the last may be included."""
-    beyond = np.sqrt(slope.tail)[:, None]
-    a = np.hstack([slope.a, beyond, beyond])
-    k = np.arange(slope.a.shape[1])
-    return np.linalg.norm(k * np.abs(a[:, :-2]) + np.sqrt((k + 1) * (k + 2)) * np.abs(a[:, 2:]), axis=1)
+    """√Σ_k (k a_k + √((k+1)(k+2)) a_{k+2})² over the K terms there are; the last two a_{k+2} are in the tail."""
+    a, k = slope.a, np.arange(slope.a.shape[1])
+    step = np.sqrt((k + 1) * (k + 2))
+    inner = k[:-2] * a[:, :-2] + step[:-2] * a[:, 2:]
+    last = k[-2:] * np.abs(a[:, -2:]) + step[-2:] * np.sqrt(slope.tail)[:, None]
+    return np.sqrt(np.square(inner).sum(axis=1) + np.square(last).sum(axis=1))
 
 
 def _grouped(variance: NDArray) -> tuple[NDArray, NDArray, float]:
@@ -243,14 +246,9 @@ def _grouped(variance: NDArray) -> tuple[NDArray, NDArray, float]:
     return (low + high) / 2, group.reshape(variance.shape), _largest(high - low, low)
 
 
-def _inverse(norm: NDArray) -> NDArray:
-    """1/norm, and 0 for 0: a zero row has no error."""
-    return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
-
-
 def _largest(numerator: NDArray, denominator: NDArray) -> float:
     """The largest quotient, 0/0 being 0."""
-    return float(np.max(numerator * _inverse(denominator)))
+    return float(np.max(numerator * inverse(denominator)))
 
 
 class PairExpectations(NamedTuple):

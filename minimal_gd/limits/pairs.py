@@ -69,13 +69,17 @@ def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block:
     return P.reshape(net.depth, p, p, *P.shape[2:])
 
 
-def largest_correlation(net: Network, pixels: NDArray, squares: NDArray, block: Block) -> float:
-    """The largest |ρ| of the first layer's patches, over the block's pairs i ≠ j and equal positions."""
-    variance = net.patch_sums(squares)
-    inverse = np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
+def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, block: Block) -> float:
+    """The largest |ρ| of the first layer's patches, over the block's pairs i ≠ j and equal positions.
+
+    Parameters
+    ----------
+    inverse_norms : (p, n) array
+        1/‖φ(x_i)_l‖, 0 for blank patches.
+    """
     rho = np.abs(net.patch_sums(_pixel_products(pixels, block, axes=1)))
-    rho *= inverse[:, block.rows, None]
-    rho *= inverse[:, None, block.columns]
+    rho *= inverse_norms[:, block.rows, None]
+    rho *= inverse_norms[:, None, block.columns]
     if block.is_diagonal:
         _fill_diagonal(rho, Positions.equal(len(rho)), 0)
     return min(float(rho.max()), 1.0)

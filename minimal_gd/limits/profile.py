@@ -32,8 +32,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd.hermite import ROUNDING
-from minimal_gd.limits.moments import Moments, moments
+from minimal_gd.hermite import ROUNDING, inverse
+from minimal_gd.limits.moments import Errors, Moments, moments
 from minimal_gd.networks.base import Network
 
 # Variances below are taken for 0, and those above refused, so that a product of two is a normal number.
@@ -149,12 +149,14 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
     return _backward(net, layers, S, errors, scale_error, patch)
 
 
-def _forward_errors(layer, before, branch, S, errors, after, scale_error):
+def _forward_errors(
+    layer: Layer, before: NDArray, branch: NDArray, S: NDArray, errors: _Errors, after: Errors, scale_error: float
+) -> _Errors:
     """Errors of κ S + κβ (b e + e b) + β² E[σσ], relative to the sum, from those of its parts."""
-    inverse = np.divide(1, np.sqrt(S), out=np.zeros_like(S), where=S > 0)
-    old, new = np.sqrt(before) * inverse, np.sqrt(branch) * inverse
-    offset = layer.skip * np.abs(layer.offset) * inverse
-    mean = layer.scale * np.abs(layer.moments.mean) * inverse
+    per_norm = inverse(np.sqrt(S))
+    old, new = np.sqrt(before) * per_norm, np.sqrt(branch) * per_norm
+    offset = layer.skip * np.abs(layer.offset) * per_norm
+    mean = layer.scale * np.abs(layer.moments.mean) * per_norm
     cross = 2 * (errors.offset * old.max() * mean.max() + (after.mean + scale_error) * new.max() * offset.max())
     rounding = 8 * ROUNDING * float(np.max(old**2 + 2 * offset * mean + new**2))
     product, second_moment = after.product + 2 * scale_error, after.second_moment + 2 * scale_error
@@ -167,7 +169,9 @@ def _forward_errors(layer, before, branch, S, errors, after, scale_error):
     )
 
 
-def _backward(net, layers, S, errors, scale_error, patch):
+def _backward(
+    net: Network, layers: list[Layer], S: NDArray, errors: _Errors, scale_error: float, patch: float
+) -> Profile:
     """Θ^(h)_ii from the last layer to the first, and the error of all Θ^(h)."""
     sums = (net.positions + 8) * ROUNDING
     diagonal = S.sum(axis=0).max()
