@@ -137,7 +137,7 @@ def by_two_sums(f, a, b, c, step=0.07):
     return weights @ (f(math.sqrt(a) * z) * (f(v) @ weights))
 
 
-@settings(max_examples=15)
+@settings(max_examples=30)
 @given(st.sampled_from(["softplus", "tanh", "sigmoid", "silu", "erf", "gelu", "sincos"]), variances, variances)
 def test_two_ways_to_compute_an_expectation_agree_within_the_bound(name, a, b):
     known = activations.get(name)
@@ -177,7 +177,6 @@ def test_a_zero_variance_factorises(name, b):
     assert abs(result.slope_product - known.dsigma(0.0) * slope) <= result.slope_error + 1e-14
 
 
-@settings(max_examples=20)
 @given(st.sampled_from(NAMES), variances, st.floats(0.1, 4), st.sampled_from([-1, 1]))
 def test_a_correlation_beyond_one_by_rounding_gives_no_nan(name, a, factor, sign):
     for activation in methods(name):
@@ -195,7 +194,7 @@ def leaky_slope(z):
 
 
 @given(variances, variances, st.floats(-0.9, 0.9))
-@settings(max_examples=15)
+@settings(max_examples=30)
 def test_a_leaky_relu_is_as_exact_as_its_closed_form(a, b, rho):
     """leaky = 0.1 z + 0.9 relu."""
     c = rho * math.sqrt(a * b)
@@ -215,7 +214,7 @@ def moment_by_quad(function, power, kinks):
     return quad(integrand, -12, 12, points=kinks, epsabs=1e-13)[0]
 
 
-@pytest.mark.parametrize("kink", [0.3, 2.5])
+@pytest.mark.parametrize("kink", [0.3, 1.0, 2.5])
 def test_a_kink_elsewhere_gives_a_large_error_that_is_true(kink):
     def f(z):
         return np.clip(z, -kink, kink / 2)
