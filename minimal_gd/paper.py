@@ -1,0 +1,54 @@
+"""The map: every statement of both papers and the poster, the function that computes it, and the test that checks it.
+
+`wording` says how sure the printed words are: seen in the text; recalled, with how much confidence; or derived here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from minimal_gd.theory import dynamics
+from minimal_gd.theory.comparison import Comparison
+
+
+class Statement(NamedTuple):
+    """One row of the map.
+
+    Attributes
+    ----------
+    label : str
+        "Lemma B.1"; the companion's begin with "Companion", the poster's with "Poster".
+    where : str
+        "section 4".
+    wording : str
+        "text", "poster", "recalled, high", "recalled, medium", "recalled, low" or "derived".
+    function : callable
+        Gives both sides, a Comparison.
+    test : str
+        "test_theory_dynamics.py::test_loss_step": fails if either side is wrong.
+    """
+
+    label: str
+    where: str
+    wording: str
+    function: Callable[..., Comparison]
+    test: str
+
+
+SECTION_4 = (
+    Statement(
+        "Loss step", "Appendix A", "recalled, high", dynamics.loss_step, "test_theory_dynamics.py::test_loss_step"
+    ),
+    Statement("I_1", "Appendix A", "recalled, high", dynamics.first_order_change, "test_theory_dynamics.py::test_i_1"),
+    Statement("I_2", "Appendix A", "recalled, high", dynamics.second_order_change, "test_theory_dynamics.py::test_i_2"),
+    Statement("Gram order", "section 4", "text", dynamics.gram_order, "test_theory_dynamics.py::test_gram_order"),
+    Statement(
+        "Descent inequality",
+        "Appendix A",
+        "recalled, high",
+        dynamics.descent_inequality,
+        "test_theory_dynamics.py::test_descent_inequality",
+    ),
+    Statement("Budget", "Appendix A", "derived", dynamics.one_step_rate, "test_theory_dynamics.py::test_budget"),
+)
+
+STATEMENTS = (*SECTION_4,)
