@@ -91,6 +91,13 @@ def digits(n: int, seed: int) -> tuple[NDArray, NDArray, NDArray]:
     return images.reshape(n, -1), images, y
 
 
+def sphere(n: int, side: int, seed: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Draw n points of the unit sphere in R^(side²): as vectors, as images of side × side, and their labels ±1."""
+    rng = np.random.default_rng([seed, 1])
+    vectors = mgd.data.sphere(n, side**2, rng)
+    return vectors, vectors.reshape(n, 1, side, side), rng.choice([-1.0, 1.0], size=n)
+
+
 def architectures(
     vectors: NDArray, images: NDArray, options: SimpleNamespace, activation: str | None = None
 ) -> dict[str, tuple[mgd.Network, NDArray]]:

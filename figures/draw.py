@@ -13,7 +13,14 @@ import common
 from tqdm.auto import tqdm
 
 # The quickest first.
-FIGURES = ("gradient_check", "layers", "residuals_follow_the_gram_matrix", "gram_limit", "randomisation_test")
+FIGURES = (
+    "gradient_check",
+    "layers",
+    "linear_rate",
+    "residuals_follow_the_gram_matrix",
+    "gram_limit",
+    "randomisation_test",
+)
 
 
 def main() -> None:
