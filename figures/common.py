@@ -13,8 +13,11 @@ from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
 from numpy.typing import NDArray
+from scipy.stats import linregress
 
 import minimal_gd as mgd
 
@@ -113,9 +116,56 @@ def architectures(
     return dict(zip(ARCHITECTURES, networks, strict=True))
 
 
+def widths(title: str, options: SimpleNamespace) -> list[int]:
+    """The widths to try, ascending: `halvings` times half of `width`, or of `conv_width`."""
+    largest = options.conv_width if title.startswith("conv") else options.width
+    if options.halvings < 1 or largest < 2**options.halvings:
+        raise ValueError(
+            f"halvings must be ≥ 1 and leave a width ≥ 1 of width = {options.width} and conv_width = "
+            f"{options.conv_width}, got {options.halvings}"
+        )
+    return [largest // 2**halving for halving in range(options.halvings, -1, -1)]
+
+
+def network(title: str, vectors: NDArray, images: NDArray, width: int, options: SimpleNamespace) -> tuple:
+    """One architecture at one width, with its inputs."""
+    sizes = vars(options) | {"width": width, "conv_width": width}
+    return architectures(vectors, images, SimpleNamespace(**sizes))[title]
+
+
+def width_axis(ax: Axes, widths: NDArray) -> None:
+    """A logarithmic axis with a tick at every width."""
+    ax.set_xscale("log")
+    ax.set_xticks(widths, [str(m) for m in widths])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("width $m$")
+
+
+def ticks_1_2_5(ax: Axes) -> None:
+    """Ticks at 1, 2 and 5 times the powers of 10 on a logarithmic y axis of two decades or less."""
+    low, high = ax.get_ylim()
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    places = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    ax.set_yticks(places, [f"{place:g}" for place in places])
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_ylim(low, high)
+
+
 def key(title: str) -> str:
     """The name under which an architecture's numbers are stored."""
     return title.replace(" ", "_")
+
+
+def fitted_slope(x: NDArray, y: NDArray) -> tuple[float, float]:
+    """d log y / d log x by least squares, and its standard error; x and y hold a point each at every place."""
+    fit = linregress(np.log(x).reshape(-1), np.log(y).reshape(-1))
+    return float(fit.slope), float(fit.stderr)
+
+
+def said_slope(slope: float, error: float) -> str:
+    """A fitted slope for a label: slope −0.51 ± 0.02."""
+    return f"slope {slope:.2f} ± {error:.2f}".replace("-", "−")
 
 
 def said(number: float) -> str:

@@ -17,6 +17,7 @@ FIGURES = (
     "gradient_check",
     "layers",
     "linear_rate",
+    "gram_concentration",
     "residuals_follow_the_gram_matrix",
     "gram_limit",
     "randomisation_test",
