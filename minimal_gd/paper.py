@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimal_gd.theory import dynamics
+from minimal_gd.theory import dynamics, setting
 from minimal_gd.theory.comparison import Comparison
 
 
@@ -34,6 +34,21 @@ class Statement(NamedTuple):
     test: str
 
 
+_SETTING = "test_theory_setting.py::test_"
+
+SECTION_3 = (
+    Statement("Equation (1)", "section 3", "text", setting.loss, _SETTING + "equation_1"),
+    Statement("Condition 3.1", "section 3.2", "text", setting.lipschitz_and_smooth, _SETTING + "condition_3_1"),
+    Statement("Condition 3.2", "section 3.2", "text", setting.analytic_not_polynomial, _SETTING + "condition_3_2"),
+    Statement("c_σ", "section 3.2", "text", setting.normalisation, _SETTING + "c_σ"),
+    Statement("Equation (2)", "section 3.3", "text", setting.predictions, _SETTING + "equation_2"),
+    Statement("Equation (3)", "section 3.3", "text", setting.predictions, _SETTING + "equation_3"),
+    Statement("Initialisation", "section 3.3", "text", setting.initialisation, _SETTING + "initialisation"),
+    Statement("Gradient descent", "section 3.3", "text", setting.descent, _SETTING + "gradient_descent"),
+    Statement("Convolutional network", "section 7", "text", setting.predictions, _SETTING + "convolutional_network"),
+    Statement("Patch norms", "section 7", "text", setting.patch_norms, _SETTING + "patch_norms"),
+)
+
 SECTION_4 = (
     Statement(
         "Loss step", "Appendix A", "recalled, high", dynamics.loss_step, "test_theory_dynamics.py::test_loss_step"
@@ -51,4 +66,4 @@ SECTION_4 = (
     Statement("Budget", "Appendix A", "derived", dynamics.one_step_rate, "test_theory_dynamics.py::test_budget"),
 )
 
-STATEMENTS = (*SECTION_4,)
+STATEMENTS = (*SECTION_3, *SECTION_4)
