@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimal_gd.theory import dynamics, setting
+from minimal_gd.theory import dynamics, flow, setting
 from minimal_gd.theory.comparison import Comparison
 
 
@@ -66,4 +66,19 @@ SECTION_4 = (
     Statement("Budget", "Appendix A", "derived", dynamics.one_step_rate, "test_theory_dynamics.py::test_budget"),
 )
 
-STATEMENTS = (*SECTION_3, *SECTION_4)
+TRAJECTORIES = (
+    Statement("Equation (4)", "section 4", "text", flow.deep_dynamics, "test_theory_flow.py::test_equation_4"),
+    Statement(
+        "Linearised descent",
+        "section 4",
+        "text",
+        flow.linearised_descent,
+        "test_theory_flow.py::test_linearised_descent_of_section_4",
+    ),
+    Statement("Linear flow", "section 4", "derived", flow.linear_ode, "test_theory_flow.py::test_linear_flow"),
+    Statement(
+        "Linearised flow", "section 4", "derived", flow.linearised_flow, "test_theory_flow.py::test_linearised_flow"
+    ),
+)
+
+STATEMENTS = (*SECTION_3, *SECTION_4, *TRAJECTORIES)
