@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimal_gd.theory import dynamics, flow, setting
+from minimal_gd.theory import dynamics, flow, gradients, setting
 from minimal_gd.theory.comparison import Comparison
 
 
@@ -35,6 +35,7 @@ class Statement(NamedTuple):
 
 
 _SETTING = "test_theory_setting.py::test_"
+_GRAD = "test_theory_gradients.py::test_"
 
 SECTION_3 = (
     Statement("Equation (1)", "section 3", "text", setting.loss, _SETTING + "equation_1"),
@@ -47,6 +48,23 @@ SECTION_3 = (
     Statement("Gradient descent", "section 3.3", "text", setting.descent, _SETTING + "gradient_descent"),
     Statement("Convolutional network", "section 7", "text", setting.predictions, _SETTING + "convolutional_network"),
     Statement("Patch norms", "section 7", "text", setting.patch_norms, _SETTING + "patch_norms"),
+)
+
+GRADIENTS = (
+    Statement("Equation (12)", "Appendix B", "recalled, high", gradients.layer_gradients, _GRAD + "equation_12"),
+    Statement("ResNet gradient", "Appendix C", "recalled, high", gradients.layer_gradients, _GRAD + "resnet_gradient"),
+    Statement(
+        "Convolutional gradient", "Appendix D", "derived", gradients.layer_gradients, _GRAD + "convolutional_gradient"
+    ),
+    Statement(
+        "G^(H), fully connected", "Appendix B", "recalled, high", gradients.last_gram, _GRAD + "g_h_fully_connected"
+    ),
+    Statement("G^(H), ResNet", "Appendix C", "recalled, high", gradients.last_gram, _GRAD + "g_h_resnet"),
+    Statement("G^(H), convolution", "Appendix D", "derived", gradients.last_gram, _GRAD + "g_h_convolution"),
+    Statement("G^(h)", "section 4", "text", gradients.layer_grams, _GRAD + "g_h"),
+    Statement("G^(H+1)", "section 4", "text", gradients.output_gram, _GRAD + "the_output_layer"),
+    Statement("G(k)", "section 4", "text", gradients.whole_gram, _GRAD + "the_whole"),
+    Statement("Two-layer recap", "section 4", "text", gradients.two_layer_recap, _GRAD + "two_layer_recap"),
 )
 
 SECTION_4 = (
@@ -81,4 +99,4 @@ TRAJECTORIES = (
     ),
 )
 
-STATEMENTS = (*SECTION_3, *SECTION_4, *TRAJECTORIES)
+STATEMENTS = (*SECTION_3, *GRADIENTS, *SECTION_4, *TRAJECTORIES)
