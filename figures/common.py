@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
@@ -131,6 +132,11 @@ def network(title: str, vectors: NDArray, images: NDArray, width: int, options: 
     """One architecture at one width, with its inputs."""
     sizes = vars(options) | {"width": width, "conv_width": width}
     return architectures(vectors, images, SimpleNamespace(**sizes))[title]
+
+
+def shades(count: int) -> NDArray:
+    """Colours from light to dark, in greyscale too: the last is the widest network's."""
+    return colormaps["cividis_r"](np.linspace(0.08, 1, count))
 
 
 def width_axis(ax: Axes, widths: NDArray) -> None:
