@@ -18,6 +18,7 @@ FIGURES = (
     "layers",
     "linear_rate",
     "gram_concentration",
+    "lazy_weights",
     "gram_stability",
     "residuals_follow_the_gram_matrix",
     "gram_limit",
