@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimal_gd.theory import dynamics, flow, gradients, setting
+from minimal_gd.theory import certificates, dynamics, flow, gradients, setting, theorems
 from minimal_gd.theory.comparison import Comparison
 
 
@@ -99,4 +99,48 @@ TRAJECTORIES = (
     ),
 )
 
-STATEMENTS = (*SECTION_3, *GRADIENTS, *SECTION_4, *TRAJECTORIES)
+CERTIFICATES = (
+    Statement(
+        "Closeness at the start",
+        "Appendix A",
+        "recalled, high",
+        certificates.initial_gram,
+        "test_theory_theorems.py::test_closeness_at_the_start",
+    ),
+    Statement(
+        "Closeness in training",
+        "Appendix A",
+        "recalled, high",
+        certificates.stable_gram,
+        "test_theory_theorems.py::test_closeness_in_training",
+    ),
+    Statement(
+        "Positive Gram matrix",
+        "Appendix A",
+        "recalled, high",
+        certificates.positive_gram,
+        "test_theory_theorems.py::test_positive_gram_matrix_in_training",
+    ),
+)
+
+THEOREMS = (
+    Statement(
+        "Condition A.1",
+        "Appendix A",
+        "recalled, high",
+        theorems.induction_hypothesis,
+        "test_theory_theorems.py::test_condition_a_1",
+    ),
+    Statement("Theorem 5.1", "section 5", "text", theorems.convergence, "test_theory_theorems.py::test_theorem_5_1"),
+    Statement("Theorem 6.1", "section 6", "text", theorems.convergence, "test_theory_theorems.py::test_theorem_6_1"),
+    Statement("Theorem 7.1", "section 7", "text", theorems.convergence, "test_theory_theorems.py::test_theorem_7_1"),
+    Statement(
+        "Sufficient width",
+        "Theorem 5.1",
+        "derived",
+        theorems.width_against_sufficient,
+        "test_theory_theorems.py::test_sufficient_width",
+    ),
+)
+
+STATEMENTS = (*SECTION_3, *GRADIENTS, *SECTION_4, *TRAJECTORIES, *CERTIFICATES, *THEOREMS)
