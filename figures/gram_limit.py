@@ -2,16 +2,18 @@
 
     python figures/gram_limit.py --activation tanh --depth 5
 
-Each row is an architecture. The distance is ‖G^(H)(0) - K^(H)‖_F / ‖K^(H)‖_F, root mean square over seeds;
-concentration makes it fall as m^(-1/2).
+Each row is an architecture, with one scale of colours. The distance is ‖G^(H)(0) - K^(H)‖_F / ‖K^(H)‖_F, the geometric
+mean over random networks, with its standard error; concentration makes it fall as m^(-1/2). The slope is fitted to the
+logarithms by least squares.
 """
 
 from types import SimpleNamespace
 
 import common
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import minimal_gd as mgd
@@ -21,7 +23,7 @@ OPTIONS = {
     "width": 1024,
     "conv_width": 256,
     "halvings": 4,
-    "seeds": 30,
+    "seeds": 80,
     "depth": 3,
     "filter_size": 3,
     "activation": "softplus",
@@ -34,62 +36,70 @@ SHOWN = 3  # pictures of G^(H): the smallest width, one in the middle, the large
 
 
 def compute(options: SimpleNamespace) -> common.Numbers:
-    """K^(H), G^(H)(0) of one seed at three widths, and the distance at every width."""
+    """K^(H), G^(H)(0) of one network at three widths, and the distances of all at every width."""
     vectors, images, y = common.digits(options.samples, options.seed)
     order = np.argsort(y)  # images of the same digit stand together
     vectors, images = vectors[order], images[order]
-    factors = 2 ** np.arange(options.halvings, -1, -1)
+    shown = np.linspace(0, options.halvings, SHOWN).round().astype(int)
+    total = len(common.ARCHITECTURES) * (options.halvings + 1) * options.seeds
     numbers = {}
-    with tqdm(total=3 * len(factors) * options.seeds, desc="gram_limit", leave=False) as bar:
-        for title in common.ARCHITECTURES:
-            distances, widths, pictures = [], [], []
-            for factor in factors:
-                sizes = {"width": options.width // factor, "conv_width": options.conv_width // factor}
-                net, X = common.architectures(vectors, images, SimpleNamespace(**vars(options) | sizes))[title]
+    with tqdm(total=total, desc="gram_limit", leave=False) as bar:
+        for place, title in enumerate(common.ARCHITECTURES):
+            widths, pictures = common.widths(title, options), []
+            distances = np.empty((len(widths), options.seeds))
+            for row, width in zip(distances, widths, strict=True):
+                net, X = common.network(title, vectors, images, width, options)
                 K = mgd.gram.limiting(net, X)[0][net.depth - 1]
-                squares = []
-                for seed in range(options.seed, options.seed + options.seeds):
-                    G = mgd.gram.empirical(net, net.init(seed), X)[net.depth - 1]
-                    squares.append(np.linalg.norm(G - K) ** 2)
+                for sample in range(options.seeds):
+                    params = net.init(np.random.default_rng([options.seed, place, width, sample]))
+                    G = mgd.gram.empirical(net, params, X)[net.depth - 1]
+                    row[sample] = np.linalg.norm(G - K) / np.linalg.norm(K)
                     bar.update()
-                widths.append(net.width)
                 pictures.append(G)
-                distances.append(np.sqrt(np.mean(squares)) / np.linalg.norm(K))
-            shown = np.linspace(0, len(factors) - 1, SHOWN).round().astype(int)
             numbers[common.key(f"{title} limit")] = K
             numbers[common.key(f"{title} matrices")] = np.array(pictures)[shown]
             numbers[common.key(f"{title} shown widths")] = np.array(widths)[shown]
             numbers[common.key(f"{title} widths")] = np.array(widths)
-            numbers[common.key(f"{title} distances")] = np.array(distances)
+            numbers[common.key(f"{title} distances")] = distances
     return numbers
 
 
 def draw(numbers: common.Numbers) -> Figure:
     """A row an architecture: the limit, three networks, and the distance against the width."""
-    figure = Figure(figsize=(8.4, 5.6))
-    axes = figure.subplots(3, SHOWN + 2, width_ratios=[1] * (SHOWN + 1) + [1.7])
+    figure = Figure(figsize=(8.4, 5.4))
+    figure.set_layout_engine("constrained", h_pad=0.06)
+    axes = figure.subplots(3, SHOWN + 2, width_ratios=[1] * (SHOWN + 1) + [2.1])
     for row, title in zip(axes, common.ARCHITECTURES, strict=True):
-        limit = numbers[common.key(f"{title} limit")]
-        panels = [limit, *numbers[common.key(f"{title} matrices")]]
+        panels = [numbers[common.key(f"{title} limit")], *numbers[common.key(f"{title} matrices")]]
         names = ["$K^{(H)}$"] + [f"$m$ = {m}" for m in numbers[common.key(f"{title} shown widths")]]
         for ax, matrix, name in zip(row, panels, names, strict=False):
-            ax.imshow(matrix, cmap="magma", vmin=min(0, np.min(panels)), vmax=np.max(panels))
+            image = ax.imshow(matrix, cmap="magma", vmin=min(0, np.min(panels)), vmax=np.max(panels))
             ax.set_title(name)
             ax.set(xticks=[], yticks=[])
             ax.grid(visible=False)
+        figure.colorbar(image, ax=list(row[:-1]), aspect=12, pad=0.01)
         row[0].set_ylabel(title)
-        widths, distances = (numbers[common.key(f"{title} {kind}")] for kind in ("widths", "distances"))
-        row[-1].loglog(widths, distances, "o-", color=common.COLOURS[0], markersize=4, label="measured")
-        slope = np.sqrt(widths[0] / widths) * distances[0]
-        row[-1].loglog(widths, slope, ":", color="0.3", label="$m^{-1/2}$")
-        row[-1].set(xlabel="width $m$", ylabel="relative distance")
-        row[-1].legend()
-        row[-1].set_xticks(widths, [str(m) for m in widths])
-        row[-1].xaxis.set_minor_formatter(NullFormatter())
-        row[-1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        row[-1].yaxis.set_major_formatter("{x:g}")
-        row[-1].yaxis.set_minor_formatter(NullFormatter())
+        _draw_distances(row[-1], numbers[common.key(f"{title} widths")], numbers[common.key(f"{title} distances")])
+    low, high = (pick(ax.get_ylim()[end] for ax in axes[:, -1]) for end, pick in enumerate((min, max)))
+    for ax in axes[:, -1]:  # one range for all, so that their slopes compare, with room for the legend
+        ax.set_ylim(low, 2 * high)
+        common.ticks_1_2_5(ax)
     return figure
+
+
+def _draw_distances(ax: Axes, widths: NDArray, distances: NDArray) -> None:
+    """Draw the typical distances with their errors, and a line of slope -1/2 through their middle."""
+    logs = np.log(distances)
+    typical, error = np.exp(logs.mean(axis=1)), logs.std(axis=1) / np.sqrt(logs.shape[1])
+    slope = common.fitted_slope(np.broadcast_to(widths[:, None], distances.shape), distances)
+    bars = typical * [1 - np.exp(-error), np.exp(error) - 1]
+    label = f"measured, {common.said_slope(*slope)}"
+    measured = ax.errorbar(widths, typical, bars, fmt="o-", color=common.COLOURS[0], markersize=4, label=label)
+    middle = np.exp(np.mean(np.log(typical * np.sqrt(widths))))
+    (half,) = ax.loglog(widths, middle / np.sqrt(widths), "--", color=common.COLOURS[1], label="slope −1/2")
+    ax.legend(handles=[measured, half], loc="upper right")
+    ax.set_ylabel("relative distance")
+    common.width_axis(ax, widths)
 
 
 if __name__ == "__main__":
