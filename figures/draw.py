@@ -23,6 +23,7 @@ FIGURES = (
     "gram_stability",
     "residuals_follow_the_gram_matrix",
     "gram_limit",
+    "decomposition",
     "randomisation_test",
 )
 
