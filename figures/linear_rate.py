@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 import minimal_gd as mgd
+from minimal_gd.theory import flow
 
 OPTIONS = {
     "samples": 10,
@@ -46,7 +47,6 @@ BOUNDS = (
 def compute(options: SimpleNamespace) -> common.Numbers:
     """L(k)/L(0), the linearised prediction of it, η, and both smallest eigenvalues."""
     vectors, images, y = common.sphere(options.samples, options.side, options.seed)
-    k = np.arange(options.steps + 1)[:, None]
     numbers = {}
     networks = common.architectures(vectors, images, options)
     for title, (net, X) in tqdm(networks.items(), desc="linear_rate", leave=False):
@@ -54,12 +54,11 @@ def compute(options: SimpleNamespace) -> common.Numbers:
         step_size = options.step_scale * mgd.stable_step_size(net, params, X)
         run = mgd.gradient_descent(net, params, X, y, step_size, options.steps, predictions=True)
         theta, _ = mgd.gram.limiting(net, X)
-        rates, v = np.linalg.eigh(theta.sum(axis=0))
-        parts = v.T @ (run.predictions[0] - y) * (1 - step_size * rates) ** k
+        linearised = flow.linear_descent(theta.sum(axis=0), y - run.predictions[0], step_size, options.steps)
         numbers[common.key(f"{title} loss")] = run.loss / run.loss[0]
-        numbers[common.key(f"{title} linearised")] = 0.5 * np.sum(parts**2, axis=1) / run.loss[0]
+        numbers[common.key(f"{title} linearised")] = 0.5 * np.sum(linearised**2, axis=1) / run.loss[0]
         numbers[common.key(f"{title} step size")] = np.array(step_size)
-        numbers[common.key(f"{title} smallest")] = np.array([np.linalg.eigvalsh(theta[net.depth - 1])[0], rates[0]])
+        numbers[common.key(f"{title} smallest")] = np.linalg.eigvalsh([theta[net.depth - 1], theta.sum(axis=0)])[:, 0]
     return numbers
 
 
