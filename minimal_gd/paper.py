@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimal_gd.theory import certificates, dynamics, flow, gradients, setting, theorems
+from minimal_gd.theory import certificates, dynamics, flow, gradients, initial, setting, theorems
 from minimal_gd.theory.comparison import Comparison
 
 
@@ -143,4 +143,22 @@ THEOREMS = (
     ),
 )
 
-STATEMENTS = (*SECTION_3, *GRADIENTS, *SECTION_4, *TRAJECTORIES, *CERTIFICATES, *THEOREMS)
+# (number, function, file of the test, how sure the wording of B, C and D is)
+_LEMMAS = (
+    (1, initial.norms, "initial", ("high", "high", "low")),
+    (2, initial.initial_gram, "initial", ("medium", "medium", "low")),
+)
+
+APPENDICES_B_C_D = tuple(
+    Statement(
+        f"Lemma {letter}.{number}",
+        f"Appendix {letter}",
+        f"recalled, {wordings['BCD'.index(letter)]}",
+        function,
+        f"test_theory_{file}.py::test_lemma_{letter.lower()}_{number}",
+    )
+    for letter in "BCD"
+    for number, function, file, wordings in _LEMMAS
+)
+
+STATEMENTS = (*SECTION_3, *GRADIENTS, *SECTION_4, *TRAJECTORIES, *CERTIFICATES, *THEOREMS, *APPENDICES_B_C_D)
