@@ -8,7 +8,7 @@ ONLY ?=
 
 help:  ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 figures: $(VENV)/installed  ## Draw every figure into build/figures (ONLY=gradient_check: just that one)
 	$(BIN)/python figures/draw.py $(ONLY)
@@ -24,6 +24,9 @@ lint: $(VENV)/installed-lint  ## Check style with ruff
 
 bench: $(VENV)/installed  ## Time one step against its bare matrix products
 	$(BIN)/python benchmarks/step.py
+
+bench-limits: $(VENV)/installed  ## Time the limits of infinite width next to neural-tangents (benchmarks/README.md)
+	$(BIN)/python benchmarks/limits.py
 
 clean:  ## Remove the virtual environment and everything that was built
 	rm -rf $(VENV) build
@@ -41,4 +44,4 @@ $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-.PHONY: help figures pictures test lint bench clean
+.PHONY: help figures pictures test lint bench bench-limits clean
