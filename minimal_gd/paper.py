@@ -6,7 +6,17 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimal_gd.theory import certificates, dynamics, flow, gradients, initial, setting, theorems
+from minimal_gd.theory import (
+    certificates,
+    definitions,
+    dynamics,
+    flow,
+    gradients,
+    initial,
+    recursions,
+    setting,
+    theorems,
+)
 from minimal_gd.theory.comparison import Comparison
 
 
@@ -36,6 +46,8 @@ class Statement(NamedTuple):
 
 _SETTING = "test_theory_setting.py::test_"
 _GRAD = "test_theory_gradients.py::test_"
+_RECURSIONS = "test_theory_recursions.py::test_"
+_DEFINITIONS = "test_theory_definitions.py::test_"
 
 SECTION_3 = (
     Statement("Equation (1)", "section 3", "text", setting.loss, _SETTING + "equation_1"),
@@ -161,4 +173,52 @@ APPENDICES_B_C_D = tuple(
     for number, function, file, wordings in _LEMMAS
 )
 
-STATEMENTS = (*SECTION_3, *GRADIENTS, *SECTION_4, *TRAJECTORIES, *CERTIFICATES, *THEOREMS, *APPENDICES_B_C_D)
+RECURSIONS = (
+    Statement("Definition 5.1", "section 5", "recalled, high", definitions.definition, _DEFINITIONS + "definition_5_1"),
+    Statement(
+        "Definition 6.1", "section 6", "recalled, medium", definitions.definition, _DEFINITIONS + "definition_6_1"
+    ),
+    Statement(
+        "Definition 7.1", "section 7", "recalled, medium", definitions.definition, _DEFINITIONS + "definition_7_1"
+    ),
+    Statement("Means b^(h)", "Definition 6.1", "text", definitions.means, _DEFINITIONS + "means_b_h"),
+    Statement(
+        "Why the cross term factorises",
+        "Definition 6.1",
+        "derived",
+        definitions.cross_terms,
+        _DEFINITIONS + "why_the_cross_term_factorises",
+    ),
+    Statement(
+        "Limits of every layer",
+        "sections 5 to 7",
+        "derived",
+        recursions.every_layer,
+        _RECURSIONS + "limits_of_every_layer",
+    ),
+    Statement(
+        "Closed form of sincos",
+        "Definition 5.1",
+        "derived",
+        recursions.sincos_recursion,
+        _RECURSIONS + "closed_form_of_sincos",
+    ),
+    Statement(
+        "Closed form of erf",
+        "Definition 5.1",
+        "derived",
+        recursions.erf_expectations,
+        _RECURSIONS + "closed_form_of_erf",
+    ),
+)
+
+STATEMENTS = (
+    *SECTION_3,
+    *GRADIENTS,
+    *RECURSIONS,
+    *SECTION_4,
+    *TRAJECTORIES,
+    *CERTIFICATES,
+    *THEOREMS,
+    *APPENDICES_B_C_D,
+)
