@@ -7,37 +7,27 @@ Gaussian (u, v) of standard deviations s, t and correlation ρ,
 
 a polynomial in ρ once the coefficients are known: one quadrature for every distinct variance, not one for every pair.
 
-The quadrature is the trapezoid rule, whose error falls faster than any power of the step where f is smooth. Where it
-does not settle, because of a kink at 0 (leaky ReLU: 1e-4 is wrong in σ′ with 16384 nodes), Gauss-Legendre panels with
-an edge at 0 come in its place, if those settle. Either way the error is what coarser rules say it is. The trapezoid
-rule is compared with itself at half the nodes, and at every second node: around a jump of f, the two rules of every
-second node differ by more than is wrong in the whole; only where f is even do they agree for nothing.
+The quadrature, and how its error is told, is that of `minimal_gd.quadrature`.
 """
 
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
-Elementwise = Callable[[NDArray], NDArray]
-Rule = tuple[NDArray, NDArray]  # nodes and weights
+from minimal_gd.quadrature import Elementwise, Rule, RuleName, nodes_for, panels, trapezoids, values
 
 ROUNDING = 2.0**-53
-# Beyond ±14 the root of the normal density is below 1e-21: nothing that grows like a polynomial is left outside.
-_REACH = 14.0
-_FEWEST_NODES = 128
-_PANEL = 32
 # Rules that agree up to this, relative to √E[f²], differ by rounding.
 SETTLED = 128 * ROUNDING
 _MOST_NODES = 2**14
 _MOST_TERMS = 4096
-# With many variances at once, so many rows at a time, so many nodes, and so many coefficients in all.
+# With many variances at once, so many rows at a time, and so many nodes.
 _ROWS = 512
 _MOST_SHARED_NODES = 2**12
-_MOST_COEFFICIENTS = 2**27
 
 
 class Coefficients(NamedTuple):
@@ -66,36 +56,6 @@ def inverse(norm: NDArray) -> NDArray:
     return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
-def trapezoid(count: int) -> tuple[NDArray, NDArray]:
-    """Nodes and weights of the trapezoid rule for E[f(z)], z ~ N(0, 1); `count` is even.
-
-    The step is 2L/(count - 1) exactly: the difference of two nodes would carry their rounding.
-    """
-    step = 2 * _REACH / (count - 1)
-    x = (np.arange(count) - (count - 1) / 2) * step
-    return x, step / math.sqrt(2 * math.pi) * np.exp(-0.5 * x * x)
-
-
-def panels(count: int) -> tuple[NDArray, NDArray]:
-    """Nodes and weights of Gauss-Legendre panels for E[f(z)], an edge at 0; `count` is a multiple of 64."""
-    x, weights = leggauss(_PANEL)
-    edges = np.linspace(-_REACH, _REACH, count // _PANEL + 1)
-    half = edges[1] - edges[0]
-    x = (edges[:-1, None] + half / 2 * (1 + x)).reshape(-1)
-    return x, np.tile(weights, count // _PANEL) * half / 2 * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-
-
-def _trapezoids(nodes: int) -> list[Rule]:
-    """Return the rule, and two that should agree with it."""
-    x, weights = trapezoid(nodes)
-    return [(x, weights), trapezoid(nodes // 2), (x[::2], 2 * weights[::2])]
-
-
-def _panels(nodes: int) -> list[Rule]:
-    """Return the rule, and one that should agree with it."""
-    return [panels(nodes), panels(nodes // 2)]
-
-
 def hermite(x: NDArray, weights: NDArray, count: int) -> NDArray:
     """weights · h_k(x) for k < count, by h_{k+1} = (x h_k - √k h_{k-1}) / √(k+1).
 
@@ -114,10 +74,78 @@ def hermite(x: NDArray, weights: NDArray, count: int) -> NDArray:
     return h
 
 
+Adapted = tuple[Coefficients, int, RuleName, int]  # with how many terms would do, the rule, and trapezoid nodes
+
+
+class Series(NamedTuple):
+    """Hermite coefficients of f(s·), computed when they are asked for: all at once they may be too many.
+
+    Attributes
+    ----------
+    f : callable
+    s : (g,) array
+        Standard deviations.
+    terms : int
+        K, the same for every s.
+    rules : list of rules
+        As `resolve` chose them.
+    rule_of : (g,) int array
+        Which of them is for which s.
+    """
+
+    f: Elementwise
+    s: NDArray
+    terms: int
+    rules: list[Rule]
+    rule_of: NDArray
+
+    def coefficients(self, rows: NDArray) -> NDArray:
+        """a_k(s), k < K, for some of the s, (len(rows), K)."""
+        a = np.empty((len(rows), self.terms))
+        for number in np.unique(self.rule_of[rows]):
+            x, weights = self.rules[number]
+            h = hermite(x, weights, self.terms).T
+            mine = np.flatnonzero(self.rule_of[rows] == number)
+            for some in np.array_split(mine, math.ceil(len(mine) / _ROWS)):
+                a[some] = values(self.f, self.s[rows[some]], x) @ h
+        return a
+
+
 def coefficients(
     f: Elementwise, s: NDArray, tail: float, rho: float = 1.0, terms: int = 32, least: int = 1
 ) -> Coefficients:
-    """Hermite coefficients of f(s·) until what is left of the series is below `tail`.
+    """Hermite coefficients of f(s·) for every s, until what is left of the series is below `tail`.
+
+    Parameters and errors are those of `resolve`.
+
+    Returns
+    -------
+    Coefficients
+        What could not be met shows in its `tail` and its `error`.
+    """
+    parts: dict[int, tuple[NDArray, Coefficients]] = {}
+
+    def keep(rows: NDArray, part: Coefficients) -> None:
+        parts[rows[0]] = rows, part
+
+    resolve(f, s, tail, rho, terms, least, visit=keep)
+    order = np.argsort(np.concatenate([rows for rows, _ in parts.values()]))
+    arrays = zip(*(part for _, part in parts.values()), strict=True)
+    return Coefficients(*(np.concatenate(array)[order] for array in arrays))
+
+
+def resolve(
+    f: Elementwise,
+    s: NDArray,
+    tail: float,
+    rho: float = 1.0,
+    terms: int = 32,
+    least: int = 1,
+    *,
+    visit: Callable[[NDArray, Coefficients], None],
+    run: Callable = map,
+) -> Series:
+    """Find the rules and the number of terms that f(s·) takes, and show all coefficients once, some rows at a time.
 
     Every row gets the same number of terms: Cauchy and Schwarz bound the rest of a series by the two tails only if
     both begin at the same term.
@@ -134,62 +162,70 @@ def coefficients(
         The largest |ρ| that the series is meant for.
     terms, least : int
         How many to begin with, and how many to return at least; least ≤ terms.
-
-    Returns
-    -------
-    Coefficients
-        What could not be met shows in its `tail` and its `error`.
+    visit : callable
+        `visit(rows, coefficients)` is called for all rows, up to 512 at a time, with `s[rows]`. Where a smaller s
+        turns out to need more terms than the largest, all rows come once more.
+    run : callable
+        Runs a function over a list, in threads or not, as `map` does.
 
     Raises
     ------
     ValueError
         If f is not finite somewhere within 14 s.
     """
-    order = np.argsort(-s)  # the largest s needs the most nodes and terms
-    chunks = np.array_split(order, math.ceil(len(s) / _ROWS))
-    most_terms = min(_MOST_TERMS, max(terms, _MOST_COEFFICIENTS // len(s)))
-    parts: list[Coefficients] = []
-    nodes, needed = _nodes_for(terms), least
-    for rows in chunks:
-        part, enough, nodes = _adaptive(f, s[rows], tail, rho, nodes, terms, most_terms)
-        terms, needed = part.a.shape[1], max(needed, enough)
-        parts.append(part._replace(a=part.a[:, :needed].copy()))
-    for i, rows in enumerate(chunks):
-        if parts[i].a.shape[1] < needed:
-            parts[i], _, _ = _adaptive(f, s[rows], tail, rho, nodes, needed, needed)
-
-    a = np.empty((len(s), needed))
-    second_moment, error = np.empty(len(s)), np.empty(len(s))
-    for rows, part in zip(chunks, parts, strict=True):
-        a[rows], second_moment[rows], error[rows] = part.a[:, :needed], part.second_moment, part.error
-    return Coefficients(a, second_moment, _left(a, second_moment)[:, -1], error)
-
-
-def _adaptive(
-    f: Elementwise, s: NDArray, tail: float, rho: float, nodes: int, terms: int, most_terms: int
-) -> tuple[Coefficients, int, int]:
-    """Double nodes and terms until both are enough; tell how many terms would do, and how many nodes it took."""
+    order = np.argsort(-s, kind="stable")  # the largest s needs the most nodes and terms
+    first, *others = np.array_split(order, math.ceil(len(s) / _ROWS))
+    nodes = nodes_for(terms)
     while True:
-        part, nodes = _resolved(f, s, _trapezoids, nodes, terms)
+        begin = _adaptive(f, s[first], tail, rho, nodes, terms)
+        terms, needed, nodes = begin[0].a.shape[1], max(begin[1], least), begin[3]
+
+        def later(rows: NDArray, nodes: int = nodes, terms: int = terms) -> Adapted:
+            return _adaptive(f, s[rows], tail, rho, nodes, terms)
+
+        chosen: dict[RuleName, int] = {}
+        rule_of = np.empty(len(s), np.intp)
+        most = needed
+        parts = chain([begin], run(later, others))
+        for rows, (part, enough, rule, _) in zip([first, *others], parts, strict=True):
+            most = max(most, enough)
+            rule_of[rows] = chosen.setdefault(rule, len(chosen))
+            visit(rows, _truncated(part, needed))
+        if most <= needed:
+            return Series(f, s, needed, [kind(count)[0] for kind, count in chosen], rule_of)
+        terms, least = max(terms, most), most
+
+
+def _truncated(part: Coefficients, terms: int) -> Coefficients:
+    a = part.a[:, :terms]
+    return part._replace(a=a, tail=remainder(a, part.second_moment)[:, -1])
+
+
+def _adaptive(f: Elementwise, s: NDArray, tail: float, rho: float, nodes: int, terms: int) -> Adapted:
+    """Double nodes and terms until both are enough; tell how many terms would do, which rule did it, and its nodes."""
+    while True:
+        part, nodes = _resolved(f, s, trapezoids, nodes, terms)
+        rule = (trapezoids, nodes)
         if not _is_resolved(part):
-            with_panels, _ = _resolved(f, s, _panels, 2 * _nodes_for(terms), terms)
-            part = with_panels if _is_resolved(with_panels) else part
+            by_panels, panel_nodes = _resolved(f, s, panels, 2 * nodes_for(terms), terms)
+            if _is_resolved(by_panels):
+                part, rule = by_panels, (panels, panel_nodes)
         reach = rho ** np.arange(1, terms + 1)
-        too_much = _left(part.a, part.second_moment) * reach > max(tail, SETTLED) * part.second_moment[:, None]
+        too_much = remainder(part.a, part.second_moment) * reach > max(tail, SETTLED) * part.second_moment[:, None]
         needed = int(too_much.sum(axis=1).max()) + 1  # what is left only falls
-        if needed <= terms or terms >= most_terms:
-            return part, min(needed, terms), nodes
-        terms = min(2 * terms, most_terms)
-        nodes = max(nodes, _nodes_for(terms))
+        if needed <= terms or terms >= _MOST_TERMS:
+            return part, min(needed, terms), rule, nodes
+        terms = min(2 * terms, _MOST_TERMS)
+        nodes = max(nodes, nodes_for(terms))
 
 
 def _resolved(
-    f: Elementwise, s: NDArray, rules: Callable[[int], list[Rule]], nodes: int, terms: int
+    f: Elementwise, s: NDArray, kind: Callable[[int], list[Rule]], nodes: int, terms: int
 ) -> tuple[Coefficients, int]:
     """Double the nodes until the rules agree, or there are too many."""
     most_nodes = _MOST_NODES if len(s) == 1 else _MOST_SHARED_NODES
     while True:
-        part = _evaluated(f, s, rules(nodes), terms)
+        part = _evaluated(f, s, kind(nodes), terms)
         if _is_resolved(part) or nodes >= most_nodes:
             return part, nodes
         nodes *= 2
@@ -197,11 +233,6 @@ def _resolved(
 
 def _is_resolved(part: Coefficients) -> bool:
     return bool(np.all(part.error <= SETTLED * np.sqrt(part.second_moment)))
-
-
-def _nodes_for(terms: int) -> int:
-    """Return a power of 2 of nodes that resolves the last Hermite polynomial, which oscillates √terms times a unit."""
-    return 2 ** math.ceil(math.log2(max(_FEWEST_NODES, 32 * math.sqrt(terms))))
 
 
 def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coefficients:
@@ -214,23 +245,15 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
         for other, other_moment in others
     ]
     error = np.max(differences, axis=0) + 8 * ROUNDING * norm
-    return Coefficients(a, second_moment, _left(a, second_moment)[:, -1], error)
+    return Coefficients(a, second_moment, remainder(a, second_moment)[:, -1], error)
 
 
 def _applied(f: Elementwise, s: NDArray, x: NDArray, weights: NDArray, terms: int) -> tuple[NDArray, NDArray]:
-    points = s[:, None] * x
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = f(points)
-    finite = np.isfinite(values)
-    if not finite.all():
-        raise ValueError(
-            f"an activation must be finite wherever it is integrated, got {values[~finite][0]} at "
-            f"{points[~finite][0]:.6g}"
-        )
-    return values @ hermite(x, weights, terms).T, np.square(values) @ weights
+    f_x = values(f, s, x)
+    return f_x @ hermite(x, weights, terms).T, np.square(f_x) @ weights
 
 
-def _left(a: NDArray, second_moment: NDArray) -> NDArray:
+def remainder(a: NDArray, second_moment: NDArray) -> NDArray:
     """Σ_{j > k} a_j² for every k, by Parseval, with the rounding of the sum on top."""
     total = second_moment[:, None]
     return np.maximum(total - np.cumsum(a * a, axis=1), 0) + 8 * ROUNDING * total

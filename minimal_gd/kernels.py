@@ -5,6 +5,7 @@ channels along the second axis. The kernels release the GIL, so that blocks of s
 allocate nothing.
 """
 
+import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
@@ -73,25 +74,54 @@ def add_col2im(phi: NDArray, grid: tuple[int, int], window: tuple[int, int], x: 
                     x[source, channel] += patch[channel * q + offset]
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def terms_for(rho: NDArray, reach: NDArray) -> int:
+    """Return how many terms are enough for every entry of rho: the first k with |ρ| ≤ reach[k], and one more."""
+    largest = 0.0
+    for j in range(len(rho)):
+        largest = max(largest, abs(rho[j]))
+    return min(np.searchsorted(reach, largest) + 1, len(reach))
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def shared_series(rho: NDArray, weights: NDArray, value: NDArray, slope: NDArray) -> None:
+def shared_series(rho: NDArray, weights: NDArray, reach: NDArray, value: NDArray, slope: NDArray) -> None:
     """p(ρ) = Σ_k w_k ρ^(k+1) and p′(ρ), entry by entry, by Horner's rule for both at once.
+
+    Four terms at a time, so that p and p′ stay in registers meanwhile.
 
     Parameters
     ----------
     rho : (q, r, c) array
     weights : (K,) array
+    reach : (K,) array, ascending
+        The first k + 1 terms are enough for |ρ| ≤ reach[k].
     value, slope : arrays shaped as `rho`, written
     """
     for position in range(rho.shape[0]):
         for i in range(rho.shape[1]):
             x, p, dp = rho[position, i], value[position, i], slope[position, i]
-            p[:] = weights[-1]
+            p[:] = 0
             dp[:] = 0
-            for k in range(len(weights) - 2, -1, -1):
+            k = terms_for(x, reach)
+            while k % 4 != 0:
+                k -= 1
+                w = weights[k]
                 for j in range(len(x)):
                     dp[j] = dp[j] * x[j] + p[j]
-                    p[j] = p[j] * x[j] + weights[k]
+                    p[j] = p[j] * x[j] + w
+            while k > 0:
+                k -= 4
+                w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+                for j in range(len(x)):
+                    y, P, dP = x[j], p[j], dp[j]
+                    dP = dP * y + P
+                    P = P * y + w3
+                    dP = dP * y + P
+                    P = P * y + w2
+                    dP = dP * y + P
+                    P = P * y + w1
+                    dp[j] = dP * y + P
+                    p[j] = P * y + w0
             for j in range(len(x)):  # the series begins with ρ, not with 1
                 dp[j] = dp[j] * x[j] + p[j]
                 p[j] = p[j] * x[j]
@@ -99,9 +129,16 @@ def shared_series(rho: NDArray, weights: NDArray, value: NDArray, slope: NDArray
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def series(
-    rho: NDArray, left: NDArray, right: NDArray, first: NDArray, second: NDArray, value: NDArray, slope: NDArray
+    rho: NDArray,
+    left: NDArray,
+    right: NDArray,
+    first: NDArray,
+    second: NDArray,
+    reach: NDArray,
+    value: NDArray,
+    slope: NDArray,
 ) -> None:
-    """p_ij(ρ) = Σ_k α_ik β_jk ρ^(k+1) and p′_ij(ρ), by Horner's rule for both at once.
+    """p_ij(ρ) = Σ_k α_ik β_jk ρ^(k+1) and p′_ij(ρ), as `shared_series` with weights for every pair.
 
     Parameters
     ----------
@@ -110,20 +147,37 @@ def series(
         The position of the row's sample, and of the column's, for each of the q pairs of positions.
     first, second : (p, r, K) and (p, K, c) arrays
         α and β.
+    reach : (K,) array, ascending
+        The first k + 1 terms are enough for |ρ| ≤ reach[k].
     value, slope : arrays shaped as `rho`, written
     """
-    terms = first.shape[2]
     for pair in range(rho.shape[0]):
-        alpha, beta = first[left[pair]], second[right[pair]]
         for i in range(rho.shape[1]):
+            alpha, beta = first[left[pair], i], second[right[pair]]
             x, p, dp = rho[pair, i], value[pair, i], slope[pair, i]
             p[:] = 0
             dp[:] = 0
-            for k in range(terms - 1, -1, -1):
-                weight, others = alpha[i, k], beta[k]
+            k = terms_for(x, reach)
+            while k % 4 != 0:
+                k -= 1
+                a, b = alpha[k], beta[k]
                 for j in range(len(x)):
                     dp[j] = dp[j] * x[j] + p[j]
-                    p[j] = p[j] * x[j] + weight * others[j]
+                    p[j] = p[j] * x[j] + a * b[j]
+            while k > 0:
+                k -= 4
+                a0, a1, a2, a3 = alpha[k], alpha[k + 1], alpha[k + 2], alpha[k + 3]
+                four = beta[k : k + 4]
+                for j in range(len(x)):
+                    y, P, dP = x[j], p[j], dp[j]
+                    dP = dP * y + P
+                    P = P * y + a3 * four[3, j]
+                    dP = dP * y + P
+                    P = P * y + a2 * four[2, j]
+                    dP = dP * y + P
+                    P = P * y + a1 * four[1, j]
+                    dp[j] = dP * y + P
+                    p[j] = P * y + a0 * four[0, j]
             for j in range(len(x)):
                 dp[j] = dp[j] * x[j] + p[j]
                 p[j] = p[j] * x[j]

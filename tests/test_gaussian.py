@@ -14,8 +14,9 @@ from mpmath import mp, mpf
 from scipy.integrate import quad
 
 import minimal_gd as mgd
-from minimal_gd import activations, closed_forms, gaussian, hermite
-from minimal_gd.limits.moments import moments, pair_expectations
+from minimal_gd import activations, closed_forms, gaussian, hermite, quadrature
+from minimal_gd.limits.expectations import moments, pair_expectations
+from minimal_gd.limits.moments import Accuracy
 
 REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text())
 NAMES = sorted({reference["activation"] for reference in REFERENCES})
@@ -96,8 +97,8 @@ def test_means_and_second_moments_are_within_their_bounds(name):
         exact = mpf(reference["mean"])
         value, error = gaussian.mean(known.sigma, a)
         assert abs(mpf(float(value)) - exact) <= error
-        closed = moments(known, np.array([[a]]), 1e-13, 1.0)
-        relative = closed.errors(0.0, 0.0, 1.0)
+        closed = moments(known, np.array([[a]]), Accuracy(tail=1e-13))
+        relative = closed.errors
         assert abs(mpf(float(closed.mean[0, 0])) - exact) <= relative.mean * math.sqrt(closed.second_moment[0, 0])
         if a == b == c:
             value, error = gaussian.second_moment(known.sigma, a)
@@ -171,7 +172,7 @@ def test_the_derivative_in_the_covariance_is_the_product_of_the_slopes(name, a, 
 def test_a_zero_variance_factorises(name, b):
     known = activations.get(name)
     result = pair_expectations(known, 0.0, b, 0.0)
-    mean = moments(known, np.array([[b]]), 1e-13, 1.0).mean[0, 0]
+    mean = moments(known, np.array([[b]]), Accuracy(tail=1e-13)).mean[0, 0]
     assert abs(result.product - known.sigma(0.0) * mean) <= result.product_error
     slope = gaussian.mean(known.dsigma, b)[0]
     assert abs(result.slope_product - known.dsigma(0.0) * slope) <= result.slope_error + 1e-14
@@ -262,7 +263,7 @@ def test_the_modulus_of_the_relu_slope_bounds_every_step(rho, eta):
     assert change <= closed_forms.relu_slope_modulus(eta, reach) + 1e-15
 
 
-@pytest.mark.parametrize("rule", [hermite.trapezoid, hermite.panels])
+@pytest.mark.parametrize("rule", [quadrature.trapezoid, quadrature.panel])
 def test_the_rules_are_orthonormal_on_hermite_polynomials(rule):
     """From degree 17 on they reach outside of [-14, 14]; what is left inside is never more than the whole."""
     x, weights = rule(1024)
@@ -274,6 +275,6 @@ def test_the_rules_are_orthonormal_on_hermite_polynomials(rule):
 
 def test_the_trapezoid_rule_takes_the_step_that_its_nodes_have():
     """A step taken as a difference of two nodes is wrong by 6e-13."""
-    x, weights = hermite.trapezoid(512)
+    x, weights = quadrature.trapezoid(512)
     assert abs(weights.sum() - 1) <= 4e-16
     assert abs(weights @ x**2 - 1) <= 1e-15

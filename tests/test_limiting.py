@@ -1,6 +1,7 @@
 """The limits of infinite width: every layer of every architecture, their errors, shapes and symmetries."""
 
 import math
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -183,7 +184,7 @@ def test_covariances_hold_what_the_limits_are_made_of():
     K, error, covariances = gram.limiting(net, X, covariances=True)
     assert covariances.shape == (3, 5, 5, 12, 12)
     assert (covariances == covariances.transpose(0, 2, 1, 4, 3)).all()
-    last = mgd.limits.moments.pair_expectations(
+    last = mgd.limits.expectations.pair_expectations(
         net.activation,
         *np.broadcast_arrays(
             np.einsum("iill->il", covariances[2])[:, None],
@@ -227,3 +228,34 @@ def test_the_width_plays_no_part():
     X = inputs(NETS[0], 5, seed=16)
     first, second = (gram.limiting(mgd.FullyConnected(4, width, 3), X)[0] for width in (1, 5000))
     np.testing.assert_array_equal(first, second)
+
+
+# ---------------------------------------------------------------- memory
+
+
+@pytest.mark.parametrize("net", [NETS[1], NETS[2], NETS[4]], ids=lambda net: type(net).__name__)
+def test_coefficients_of_a_few_samples_at_a_time_give_the_same_limits(net, monkeypatch):
+    X = inputs(net, 19, seed=17)
+    whole = gram.limiting(net, X, covariances=True), gram.limiting(net, X[:12], X[12:])
+    monkeypatch.setattr(mgd.limits.limiting, "_KEPT_BYTES", 1)
+    pieces = gram.limiting(net, X, covariances=True), gram.limiting(net, X[:12], X[12:])
+    for one, other in zip(whole, pieces, strict=True):
+        assert one[1] == other[1]
+        # BLAS may sum the products of other block sizes in another order
+        np.testing.assert_allclose(one[0], other[0], rtol=0, atol=1e-13 * np.abs(one[0]).max())
+    np.testing.assert_allclose(whole[0][2], pieces[0][2], rtol=0, atol=1e-13 * np.abs(whole[0][2]).max())
+
+
+def test_memory_does_not_grow_with_samples_times_positions_times_terms(monkeypatch):
+    monkeypatch.setattr(mgd.limits.limiting, "_KEPT_BYTES", 2**20)
+    net = mgd.ConvResNet((1, 8, 8), 1, 2, (3, 3), "softplus")
+    images, _ = mgd.data.digits(60, seed=0, images=True)
+    gram.limiting(net, images[:2])  # what is compiled and imported on first use
+    beyond_result = []
+    for n in (20, 60):
+        tracemalloc.start()
+        K, _ = gram.limiting(net, images[:n])
+        beyond_result.append(tracemalloc.get_traced_memory()[1] - K.nbytes)
+        tracemalloc.stop()
+    coefficients = 40 * 64 * 2 * 100 * 8  # samples, positions, layers, more than 100 terms
+    assert beyond_result[1] - beyond_result[0] < coefficients / 4

@@ -77,6 +77,8 @@ ORDER = [
     "theory.two_layer_descent",
     "theory.two_layer_experiments",
     "theory.poster",
+    "statement",
+    "companion_map",
     "paper",
     "verify",
     "verify.cases",

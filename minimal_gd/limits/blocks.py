@@ -1,7 +1,7 @@
 """Pairs of samples, a block of them at a time, in threads."""
 
 import math
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 # A block holds about so many entries of one layer, so that the few arrays it needs stay in the cache.
@@ -31,29 +31,67 @@ class Block(NamedTuple):
     is_mirrored: bool
 
 
-def blocks(n: int, n2: int | None, entries: int) -> list[Block]:
-    """Cut the pairs of n samples (on and above the diagonal), or of n with n2 others, into blocks.
+class Panel(NamedTuple):
+    """The pairs of two runs of samples, cut into blocks.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        Among all samples.
+    blocks : list of Blocks
+    """
+
+    rows: slice
+    columns: slice
+    blocks: list[Block]
+
+
+def panels(n: int, n2: int | None, entries: int, samples: int) -> list[Panel]:
+    """Cut the pairs of n samples (on and above the diagonal), or of n with n2 others.
 
     Parameters
     ----------
     entries : int
         How many entries a pair of samples has.
+    samples : int
+        How many samples a panel has on a side, at most.
     """
     side = max(_FEWEST_SAMPLES, math.isqrt(_ENTRIES // entries))
-    rows = _cut(0, n, side)
-    if n2 is None:
+    stripes = [(stripe, _cut(stripe, side)) for stripe in _cut(slice(0, n), samples)]
+    if n2 is not None:
+        others = [(stripe, _cut(stripe, side)) for stripe in _cut(slice(n, n + n2), samples)]
         return [
-            Block(row, column, column, row is column, row is not column)
-            for i, row in enumerate(rows)
-            for column in rows[i:]
+            Panel(rows, columns, [_rectangle(row, column, n) for row in some for column in more])
+            for rows, some in stripes
+            for columns, more in others
         ]
-    columns = _cut(n, n + n2, side)
     return [
-        Block(row, column, slice(column.start - n, column.stop - n), False, False) for row in rows for column in columns
+        Panel(
+            rows,
+            columns,
+            _triangle(some) if rows is columns else [_mirrored(row, column) for row in some for column in more],
+        )
+        for i, (rows, some) in enumerate(stripes)
+        for columns, more in stripes[i:]
     ]
 
 
-def _cut(start: int, stop: int, side: int) -> list[slice]:
-    count = math.ceil((stop - start) / side)
-    ends = [start + (stop - start) * part // count for part in range(count + 1)]
+def _triangle(rows: list[slice]) -> list[Block]:
+    diagonal = [Block(row, row, row, True, False) for row in rows]
+    return diagonal + [_mirrored(row, column) for row, column in combinations(rows, 2)]
+
+
+def _mirrored(row: slice, column: slice) -> Block:
+    return Block(row, column, column, False, True)
+
+
+def _rectangle(row: slice, column: slice, n: int) -> Block:
+    return Block(row, column, slice(column.start - n, column.stop - n), False, False)
+
+
+def _cut(samples: slice, side: int) -> list[slice]:
+    """Cut a run of samples into slices of nearly the same size, at most `side`."""
+    length = samples.stop - samples.start
+    count = math.ceil(length / side)
+    ends = [samples.start + length * part // count for part in range(count + 1)]
     return [slice(low, high) for low, high in pairwise(ends)]

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from tqdm import tqdm
 
 from minimal_gd import validate
 from minimal_gd.hermite import SETTLED, inverse
-from minimal_gd.limits.blocks import Block, blocks
+from minimal_gd.limits.blocks import Block, Panel, panels
 from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.networks.base import Network
@@ -17,6 +18,8 @@ from minimal_gd.threads import Run, threads
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
+# So much of the series' coefficients is kept at a time, of all layers together.
+_KEPT_BYTES = 2**26
 
 
 def limiting(
@@ -32,7 +35,7 @@ def limiting(
     """The limits Θ^(h) of the Gram matrices G^(h) as m → ∞, with a bound on their error.
 
     The net's width plays no part. Time grows as n² p; memory is the result, a block of pairs for every thread, and
-    H coefficient arrays of n p K numbers where the samples' variances differ, K the terms that the tolerance takes.
+    up to 64 MiB of series coefficients where the samples' variances differ.
 
     Parameters
     ----------
@@ -79,13 +82,14 @@ def limiting(
 
     squares = input_variances(net, pixels)
     inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
-    parts = blocks(n, n2, net.positions)
 
     with threads() as run:
-        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), parts))
+        pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
+        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), pairs))
         if covariances and net.positions > 1:
             rho = 1.0  # positions of one sample meet each other too
-        limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance)
+        limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
+        samples = _samples_at_once(limits.layers)
 
         def fill(block: Block) -> None:
             theta = gram_limits(net, limits.layers, pixels, block)
@@ -93,8 +97,10 @@ def limiting(
             if block.is_mirrored:
                 out[:, block.target, block.rows] = theta.swapaxes(1, 2)
 
-        deque(tqdm(run(fill, parts), total=len(parts), disable=not progress, unit="block"), maxlen=0)
-        K = _covariances(net, limits.layers, pixels, out.shape[1:], run) if covariances else None
+        with tqdm(total=len(pairs), disable=not progress, unit="block") as bar:
+            for block_done in _over(panels(n, n2, net.positions, samples), fill, limits.layers, run):
+                bar.update(block_done)
+        K = _covariances(net, limits.layers, pixels, out.shape[1:], samples, run) if covariances else None
     if limits.error > tolerance * max(1, limits.largest):
         warnings.warn(
             f"the limits of {net} are known up to {limits.error:.1e}, not to the tolerance of {tolerance:.1e}",
@@ -125,18 +131,34 @@ def _checked_out(out: NDArray | None, shape: tuple[int, ...]) -> NDArray:
     return out
 
 
-def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, tolerance: float) -> Profile:
+def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, tolerance: float, run: Run) -> Profile:
     """Spend less of the tolerance on the series until the whole error meets it, or does not get smaller."""
     tail, best = tolerance * _SHARE, None
     while True:
-        limits = profile(net, squares, channels, rho, tail)
+        limits = profile(net, squares, channels, rho, tail, run)
         best = limits if best is None or limits.error < best.error else best
         if best.error <= tolerance * max(1, best.largest) or tail <= SETTLED or best is not limits:
             return best
         tail /= 32
 
 
-def _covariances(net: Network, layers: list[Layer], pixels: NDArray, shape: tuple[int, int], run: Run) -> NDArray:
+def _samples_at_once(layers: list[Layer]) -> int:
+    """How many samples' coefficients take half of what may be kept."""
+    needed = sum(layer.moments.bytes_a_sample for layer in layers)
+    return max(1, _KEPT_BYTES // (2 * max(1, needed)))
+
+
+def _over(parts: list[Panel], fill: Callable[[Block], None], layers: list[Layer], run: Run) -> Iterator[int]:
+    """Fill every block of every panel, preparing one panel at a time; give 1 for each block."""
+    for panel in parts:
+        deque(run(lambda layer, panel=panel: layer.moments.prepare(panel.rows, panel.columns), layers), maxlen=0)
+        for _ in run(fill, panel.blocks):
+            yield 1
+
+
+def _covariances(
+    net: Network, layers: list[Layer], pixels: NDArray, shape: tuple[int, int], samples: int, run: Run
+) -> NDArray:
     """K^(0), …, K^(H-1), with every pair of positions."""
     p, (n, columns) = net.positions, shape
     K = np.empty((net.depth, n, columns, p, p))
@@ -148,5 +170,5 @@ def _covariances(net: Network, layers: list[Layer], pixels: NDArray, shape: tupl
             K[:, block.target, block.rows] = P.transpose(0, 2, 1, 4, 3)
 
     n2 = len(pixels) - n
-    deque(run(fill, blocks(n, n2 if n2 else None, p * p)), maxlen=0)
+    deque(_over(panels(n, n2 if n2 else None, p * p, samples), fill, layers, run), maxlen=0)
     return K if p > 1 else K[..., 0, 0]

@@ -33,8 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd.hermite import ROUNDING, inverse
-from minimal_gd.limits.moments import Errors, Moments, moments
+from minimal_gd.limits.expectations import moments
+from minimal_gd.limits.moments import Accuracy, Errors, Moments
 from minimal_gd.networks.base import Network
+from minimal_gd.threads import Run
 
 # Variances below are taken for 0, and those above refused, so that a product of two is a normal number.
 _NEGLIGIBLE = 1e-140
@@ -112,7 +114,7 @@ def input_variances(net: Network, pixels: NDArray) -> NDArray:
     return squares
 
 
-def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: float) -> Profile:
+def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: float, run: Run = map) -> Profile:
     """Run the recursion for every sample by itself.
 
     Parameters
@@ -126,6 +128,8 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
         The largest |correlation| of the first layer's patches, for pairs i ≠ j.
     tail : float
         How much a Hermite series may lack, relative to its value at ρ = 1.
+    run : callable
+        Runs a function over a list, in threads or not, as `map` does.
     """
     S, b, layers = squares, np.zeros_like(squares), []
     products = (channels + 2) * ROUNDING
@@ -136,9 +140,10 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
         skip, scale = net.limit_layer(h)
         variance = net.patch_sums(S)
         variance[variance < _NEGLIGIBLE] = 0
-        layer_moments = moments(net.activation, variance, tail, errors.correlation)
         errors = errors._replace(product=errors.product + patch, variance=errors.variance + patch)
-        after = layer_moments.errors(errors.product, errors.variance, errors.correlation)
+        accuracy = Accuracy(errors.product, errors.variance, errors.correlation, tail)
+        layer_moments = moments(net.activation, variance, accuracy, run)
+        after = layer_moments.errors
         layers.append(Layer(skip, scale, variance, b, layer_moments, errors.product, after.slope_product))
 
         e = layer_moments.mean
@@ -192,6 +197,6 @@ def _backward(
 
 def _scale_error(net: Network) -> float:
     """The relative error of β_h = √c_σ: how far c_σ E[σ(z)²], by the rule of the layers, is from 1."""
-    unit = moments(net.activation, np.ones((1, 1)), tail=1.0, rho=1.0)
+    unit = moments(net.activation, np.ones((1, 1)), Accuracy())
     deviation = abs(net.activation.c_sigma * float(unit.second_moment[0, 0]) - 1)
-    return deviation + unit.errors(0.0, 0.0, 1.0).second_moment
+    return deviation + unit.errors.second_moment
