@@ -3,9 +3,8 @@
 `wording` says how sure the printed words are: seen in the text; recalled, with how much confidence; or derived here.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
+from minimal_gd.companion_map import COMPANION
+from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     certificates,
     definitions,
@@ -17,32 +16,6 @@ from minimal_gd.theory import (
     setting,
     theorems,
 )
-from minimal_gd.theory.comparison import Comparison
-
-
-class Statement(NamedTuple):
-    """One row of the map.
-
-    Attributes
-    ----------
-    label : str
-        "Lemma B.1"; the companion's begin with "Companion", the poster's with "Poster".
-    where : str
-        "section 4".
-    wording : str
-        "text", "poster", "recalled, high", "recalled, medium", "recalled, low" or "derived".
-    function : callable
-        Gives both sides, a Comparison.
-    test : str
-        "test_theory_dynamics.py::test_loss_step": fails if either side is wrong.
-    """
-
-    label: str
-    where: str
-    wording: str
-    function: Callable[..., Comparison]
-    test: str
-
 
 _SETTING = "test_theory_setting.py::test_"
 _GRAD = "test_theory_gradients.py::test_"
@@ -221,4 +194,5 @@ STATEMENTS = (
     *CERTIFICATES,
     *THEOREMS,
     *APPENDICES_B_C_D,
+    *COMPANION,
 )
