@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 FIGURES = (
     "gradient_check",
     "layers",
+    "positive_definiteness",
     "hermite_series",
     "linear_rate",
     "gram_concentration",
