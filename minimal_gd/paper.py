@@ -12,6 +12,7 @@ from minimal_gd.theory import (
     flow,
     gradients,
     initial,
+    perturbation,
     recursions,
     setting,
     theorems,
@@ -132,6 +133,8 @@ THEOREMS = (
 _LEMMAS = (
     (1, initial.norms, "initial", ("high", "high", "low")),
     (2, initial.initial_gram, "initial", ("medium", "medium", "low")),
+    (3, perturbation.forward, "perturbation", ("high", "medium", "low")),
+    (4, perturbation.gram_matrix, "perturbation", ("high", "high", "low")),
 )
 
 APPENDICES_B_C_D = tuple(
