@@ -219,7 +219,7 @@ def _with_premises(
         given = constants.measured(net, start, X)
     else:
         asked += constants.as_premises(given, net, start, X)
-    asked.append(compare("R ≤ c_w0", radius(start, moved), "≤", given.c_w0))
+    asked.append(compare("R ≤ c_w0", radius(start, moved), "≤", given.c_w0, ROUNDING))
     return given, tuple(asked)
 
 
