@@ -12,7 +12,6 @@ The quadrature, and how its error is told, is that of `minimal_gd.quadrature`.
 
 import math
 from collections.abc import Callable
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -177,20 +176,19 @@ def resolve(
     first, *others = np.array_split(order, math.ceil(len(s) / _ROWS))
     nodes = nodes_for(terms)
     while True:
-        begin = _adaptive(f, s[first], tail, rho, nodes, terms)
-        terms, needed, nodes = begin[0].a.shape[1], max(begin[1], least), begin[3]
+        part, needed, rule, nodes = _adaptive(f, s[first], tail, rho, nodes, terms)
+        terms, needed = part.a.shape[1], max(needed, least)
+        visit(first, _truncated(part, needed))
 
-        def later(rows: NDArray, nodes: int = nodes, terms: int = terms) -> Adapted:
-            return _adaptive(f, s[rows], tail, rho, nodes, terms)
+        def show(rows: NDArray, nodes: int = nodes, terms: int = terms, needed: int = needed) -> tuple[int, RuleName]:
+            part, enough, rule, _ = _adaptive(f, s[rows], tail, rho, nodes, terms)
+            visit(rows, _truncated(part, needed))
+            return enough, rule
 
-        chosen: dict[RuleName, int] = {}
-        rule_of = np.empty(len(s), np.intp)
-        most = needed
-        parts = chain([begin], run(later, others))
-        for rows, (part, enough, rule, _) in zip([first, *others], parts, strict=True):
+        most, chosen, rule_of = needed, {rule: 0}, np.zeros(len(s), np.intp)
+        for rows, (enough, rule) in zip(others, run(show, others), strict=True):
             most = max(most, enough)
             rule_of[rows] = chosen.setdefault(rule, len(chosen))
-            visit(rows, _truncated(part, needed))
         if most <= needed:
             return Series(f, s, needed, [kind(count)[0] for kind, count in chosen], rule_of)
         terms, least = max(terms, most), most
