@@ -15,6 +15,7 @@ from minimal_gd.theory import (
     perturbation,
     recursions,
     setting,
+    technical,
     theorems,
 )
 
@@ -22,6 +23,7 @@ _SETTING = "test_theory_setting.py::test_"
 _GRAD = "test_theory_gradients.py::test_"
 _RECURSIONS = "test_theory_recursions.py::test_"
 _DEFINITIONS = "test_theory_definitions.py::test_"
+_TECHNICAL = "test_theory_technical.py::test_"
 
 SECTION_3 = (
     Statement("Equation (1)", "section 3", "text", setting.loss, _SETTING + "equation_1"),
@@ -188,6 +190,16 @@ RECURSIONS = (
     ),
 )
 
+APPENDIX_G = (
+    Statement("Lemma G.1", "Appendix G", "recalled, high", technical.product_perturbation, _TECHNICAL + "lemma_g_1"),
+    Statement("Lemma G.2", "Appendix G", "recalled, high", technical.spectral_norms, _TECHNICAL + "lemma_g_2"),
+    Statement("Lemma G.3", "Appendix G", "recalled, medium", technical.mean_is_lipschitz, _TECHNICAL + "lemma_g_3"),
+    Statement("Lemma G.4", "Appendix G", "recalled, medium", technical.product_is_lipschitz, _TECHNICAL + "lemma_g_4"),
+    Statement("Price identity", "Appendix G", "derived", technical.price, _TECHNICAL + "price_identity"),
+    Statement("PSD order", "section 4", "text", technical.psd_order, _TECHNICAL + "psd_order"),
+    Statement("Schur product", "Appendix F", "derived", technical.schur_order, _TECHNICAL + "schur_product"),
+)
+
 STATEMENTS = (
     *SECTION_3,
     *GRADIENTS,
@@ -198,4 +210,5 @@ STATEMENTS = (
     *THEOREMS,
     *APPENDICES_B_C_D,
     *COMPANION,
+    *APPENDIX_G,
 )
