@@ -13,7 +13,7 @@ the pre-activations of layer h are Gaussian with covariance P^(h-1); so, with al
 
 The cross terms are where a residual branch that ends in σ differs from one that ends in a weight matrix. They carry
 the other sample's mean, and the covariance is that of the layer's own input, P^(h-1), as Definition 5.1 has it for
-h < H: both were settled by derivation, and by simulation (`tests/test_limiting.py` shows that the variants fail).
+h < H: both were settled by derivation, and by simulation (`tests/test_wide_nets.py` shows that the variants fail).
 
 Backwards, with B^(h) = lim ⟨∂u_i/∂x^(h), ∂u_j/∂x^(h)⟩, diagonal in the positions, and D^(h) = E[σ′(u)σ′(v)],
 
