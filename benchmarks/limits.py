@@ -1,7 +1,7 @@
 """The limits of infinite width: against neural-tangents, against an eigenvalue routine, their growth and their memory.
 
     python benchmarks/limits.py
-    python benchmarks/limits.py --parts eigenvalues growth --repeats 15
+    python benchmarks/limits.py --parts peer growth --activations relu erf --repeats 31
 
 The parts, each with every layer's limit of a fully connected net, H = 3, for inputs of unit norm in 20 dimensions:
 
@@ -161,12 +161,12 @@ def against_peer(options: argparse.Namespace) -> None:
     """Time every layer's limit here and there; a difference first, then the time."""
     if not options.peers.exists():
         print(f"no neural-tangents: {options.peers} is not there (--help says how to install it), so ours alone")
-        rows = [peer_row(activation, None, options) for activation in ACTIVATIONS]
+        rows = [peer_row(activation, None, options) for activation in options.activations]
     else:
         with tempfile.TemporaryDirectory() as folder:
             peer = Peer(options.peers, Path(folder), options.threads)
             try:
-                rows = [peer_row(activation, peer, options) for activation in ACTIVATIONS]
+                rows = [peer_row(activation, peer, options) for activation in options.activations]
             finally:
                 peer.close()
     columns = ("ours [ms]", "peer [ms]", "ratio", "error bound", "difference", "off diagonal")
@@ -195,12 +195,12 @@ def peer_row(activation: str, peer: Peer | None, options: argparse.Namespace) ->
 def against_eigenvalues(options: argparse.Namespace) -> None:
     """Time every layer next to the eigenvalues of one of them, K^(H)."""
     n = 4 * options.samples
-    K, _ = limits(ACTIVATIONS[0], n)()
-    functions = [*(limits(activation, n) for activation in ACTIVATIONS), lambda: np.linalg.eigvalsh(K[DEPTH - 1])]
+    K, _ = limits(options.activations[0], n)()
+    functions = [*(limits(activation, n) for activation in options.activations), lambda: np.linalg.eigvalsh(K[DEPTH - 1])]
     times = in_turn([timed(function) for function in functions], options.repeats)
     print(f"{f'every layer, n = {n}':24}{'ours [ms]':>14}{'eigvalsh [ms]':>16}{'ratio':>8}")
     eigenvalues = times[:, -1]
-    for activation, ours in zip(ACTIVATIONS, times.T, strict=False):
+    for activation, ours in zip(options.activations, times.T, strict=False):
         print(
             f"{activation:24}{1e3 * np.median(ours):14.1f}{1e3 * np.median(eigenvalues):16.1f}"
             f"{np.median(ours / eigenvalues):8.2f}"
@@ -211,7 +211,7 @@ def growth(options: argparse.Namespace) -> None:
     """Time n, 2n, 4n and 8n samples; fit the power of n by least squares to the logarithms."""
     sizes = [options.samples * 2**k for k in range(4)]
     print("every layer [ms]".ljust(24) + "".join(f"{f'n = {n}':>14}" for n in sizes) + f"{'grows as':>14}")
-    for activation in ACTIVATIONS:
+    for activation in options.activations:
         times = np.median(in_turn([timed(limits(activation, n)) for n in sizes], options.repeats), axis=0)
         power = np.polyfit(np.log(sizes), np.log(times), 1)[0]
         print(f"{activation:24}" + "".join(f"{1e3 * t:14.1f}" for t in times) + f"{f'n^{power:.2f}':>14}")
@@ -247,6 +247,7 @@ def main() -> None:
     """Do the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--activations", nargs="+", choices=ACTIVATIONS, default=ACTIVATIONS)
     parser.add_argument("--samples", type=int, default=500, help="n of the first part; the others take multiples")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
