@@ -195,8 +195,9 @@ def peer_row(activation: str, peer: Peer | None, options: argparse.Namespace) ->
 def against_eigenvalues(options: argparse.Namespace) -> None:
     """Time every layer next to the eigenvalues of one of them, K^(H)."""
     n = 4 * options.samples
-    K, _ = limits(options.activations[0], n)()
-    functions = [*(limits(activation, n) for activation in options.activations), lambda: np.linalg.eigvalsh(K[DEPTH - 1])]
+    functions = [limits(activation, n) for activation in options.activations]
+    K, _ = functions[0]()
+    functions.append(lambda: np.linalg.eigvalsh(K[DEPTH - 1]))
     times = in_turn([timed(function) for function in functions], options.repeats)
     print(f"{f'every layer, n = {n}':24}{'ours [ms]':>14}{'eigvalsh [ms]':>16}{'ratio':>8}")
     eigenvalues = times[:, -1]
