@@ -42,7 +42,7 @@ class ClosedForm:
     radial: Callable[[NDArray], NDArray]
     curvature: Callable[[NDArray], NDArray] | None = None
     radial_curvature: Callable[[NDArray], NDArray] | None = None
-    slope_modulus: Callable[[float, float], float] | None = None
+    slope_modulus: Callable[[float, float], float] = lambda eta, rho: math.inf
 
 
 def determinant(a: NDArray, b: NDArray, c: NDArray) -> NDArray:

@@ -80,7 +80,7 @@ def terms_for(rho: NDArray, reach: NDArray) -> int:
     largest = 0.0
     for j in range(len(rho)):
         largest = max(largest, abs(rho[j]))
-    return min(np.searchsorted(reach, largest) + 1, len(reach))
+    return min(int(np.searchsorted(reach, largest)) + 1, len(reach))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

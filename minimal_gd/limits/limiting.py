@@ -106,7 +106,7 @@ def limiting(
             f"the limits of {net} are known up to {limits.error:.1e}, not to the tolerance of {tolerance:.1e}",
             stacklevel=2,
         )
-    return (out, limits.error, K) if covariances else (out, limits.error)
+    return (out, limits.error) if K is None else (out, limits.error, K)
 
 
 def _checked_inputs(net: Network, X: NDArray, X2: NDArray | None) -> tuple[NDArray, int, int | None]:

@@ -129,7 +129,7 @@ class ClosedMoments:
         s, norm, slope_norm = np.sqrt(a), np.sqrt(self.second_moment), np.sqrt(self.slope_moment)
         by_covariance = largest(s * slope_norm, norm)
         by_variance = largest(np.sqrt(form.radial(a)), norm)
-        if form.slope_modulus is not None:
+        if form.curvature is None or form.radial_curvature is None:
             slope_error = form.slope_modulus(eta + delta, rho)
         else:
             curvature = largest(s * np.sqrt(form.curvature(a)), slope_norm)

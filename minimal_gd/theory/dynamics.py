@@ -69,12 +69,12 @@ class DescentStep:
         return self.G.sum(axis=0) if self.net.train_output else self.G[:-1].sum(axis=0)
 
     @property
-    def I_1(self) -> NDArray:  # noqa: N802
+    def I_1(self) -> NDArray:
         """-η G(k) (u(k) - y), the first-order part of the change. Paper: Appendix A."""
         return self.step_size * (self.trained_gram @ self.residual)
 
     @property
-    def I_2(self) -> NDArray:  # noqa: N802
+    def I_2(self) -> NDArray:
         """u(k+1) - u(k) - I_1(k), the rest. Paper: Appendix A."""
         return self.change - self.I_1
 
