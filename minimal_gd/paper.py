@@ -14,9 +14,11 @@ from minimal_gd.theory import (
     initial,
     perturbation,
     recursions,
+    second_order,
     setting,
     technical,
     theorems,
+    training,
 )
 
 _SETTING = "test_theory_setting.py::test_"
@@ -93,21 +95,21 @@ CERTIFICATES = (
         "Appendix A",
         "recalled, high",
         certificates.initial_gram,
-        "test_theory_theorems.py::test_closeness_at_the_start",
+        "test_theory_certificates.py::test_closeness_at_the_start",
     ),
     Statement(
         "Closeness in training",
         "Appendix A",
         "recalled, high",
         certificates.stable_gram,
-        "test_theory_theorems.py::test_closeness_in_training",
+        "test_theory_certificates.py::test_closeness_in_training",
     ),
     Statement(
         "Positive Gram matrix",
         "Appendix A",
         "recalled, high",
         certificates.positive_gram,
-        "test_theory_theorems.py::test_positive_gram_matrix_in_training",
+        "test_theory_certificates.py::test_positive_gram_matrix_in_training",
     ),
 )
 
@@ -137,6 +139,9 @@ _LEMMAS = (
     (2, initial.initial_gram, "initial", ("medium", "medium", "low")),
     (3, perturbation.forward, "perturbation", ("high", "medium", "low")),
     (4, perturbation.gram_matrix, "perturbation", ("high", "high", "low")),
+    (5, training.weight_drift, "training", ("high", "medium", "low")),
+    (6, second_order.change, "second_order", ("high", "high", "low")),
+    (7, second_order.term, "second_order", ("high", "high", "low")),
 )
 
 APPENDICES_B_C_D = tuple(
@@ -200,6 +205,23 @@ APPENDIX_G = (
     Statement("Schur product", "Appendix F", "derived", technical.schur_order, _TECHNICAL + "schur_product"),
 )
 
+DRIFT = (
+    Statement(
+        "Averaged Frobenius norm",
+        "section 4",
+        "text",
+        training.averaged_drift,
+        "test_theory_training.py::test_averaged_frobenius_norm_of_section_4",
+    ),
+    Statement(
+        "Step of Lemma B.5",
+        "Appendix B",
+        "recalled, high",
+        training.weight_step,
+        "test_theory_training.py::test_one_step_of_lemma_b_5",
+    ),
+)
+
 STATEMENTS = (
     *SECTION_3,
     *GRADIENTS,
@@ -209,6 +231,7 @@ STATEMENTS = (
     *CERTIFICATES,
     *THEOREMS,
     *APPENDICES_B_C_D,
+    *DRIFT,
     *COMPANION,
     *APPENDIX_G,
 )

@@ -60,11 +60,13 @@ def forward(
     Paper: Lemma B.3, Lemma C.3, Lemma D.3.
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.3")
-    _require(net, "lipschitz")
-    given, asked = _with_premises(net, start, moved, X, given)
+    require_bounds(net, "lipschitz")
+    given, asked = constants_and_premises(net, start, X, given)
+    R = radius(start, moved)
+    asked += (compare("R ≤ c_w0", R, "≤", given.c_w0, ROUNDING),)
     layers = zip(hidden_layers(net, start, X).x[1:], hidden_layers(net, moved, X).x[1:], strict=True)
     left = [np.linalg.norm((now - then).reshape(len(X), -1), axis=1) for then, now in layers]
-    right = forward_bound(net, given, radius(start, moved))[:, None]
+    right = forward_bound(net, given, R)[:, None]
     return compare("‖x^(h)(k) - x^(h)(0)‖ ≤ C R", left, "≤", right, ROUNDING, asked)
 
 
@@ -136,9 +138,10 @@ def gram_matrix(
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.4")
     smallest = validate.positive_number("smallest", smallest)
-    given, asked = _with_premises(net, start, moved, X, given)
+    given, asked = constants_and_premises(net, start, X, given)
     R, n = radius(start, moved), len(X)
     asked += (
+        compare("R ≤ c_w0", R, "≤", given.c_w0, ROUNDING),
         compare("R ≤ c ·", R, "≤", asked_radius(net, given, n, smallest, open_constants)),
         compare("n · bound(R) ≤ λ/4", n * gram_bound(net, given, R), "≤", smallest / 4),
     )
@@ -199,7 +202,7 @@ def gram_bound(net: Network, given: InitialConstants, R: float) -> float:
 
     Paper: Lemma B.4, Lemma C.4, Lemma D.4 (derived).
     """
-    _require(net, "lipschitz", "smoothness")
+    require_bounds(net, "lipschitz", "smoothness")
     L, beta = net.activation.lipschitz, net.activation.smoothness
     root_q, (_, s) = np.sqrt(filter_size(net)), net.limit_layer(net.depth)
     f = root_q * given.c_x0
@@ -210,21 +213,24 @@ def gram_bound(net: Network, given: InitialConstants, R: float) -> float:
     return float(s**2 * (by_features + by_slopes + by_output))
 
 
-def _with_premises(
-    net: Network, start: Parameters, moved: Parameters, X: NDArray, given: InitialConstants | None
+def constants_and_premises(
+    net: Network, start: Parameters, X: NDArray, given: InitialConstants | None
 ) -> tuple[InitialConstants, tuple[Comparison, ...]]:
-    """The constants, and what both lemmas ask for: unit inputs, true constants, and R ≤ c_w0."""
-    asked = [compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)]
+    """The constants, measured where none are given, and whether inputs have norm 1 and given constants are true."""
+    unit = compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)
     if given is None:
-        given = constants.measured(net, start, X)
-    else:
-        asked += constants.as_premises(given, net, start, X)
-    asked.append(compare("R ≤ c_w0", radius(start, moved), "≤", given.c_w0, ROUNDING))
-    return given, tuple(asked)
+        return constants.measured(net, start, X), (unit,)
+    return given, (unit, *constants.as_premises(given, net, start, X))
 
 
-def _require(net: Network, *bounds: str) -> None:
-    """Refuse an activation without these constants, as Condition 3.1 does."""
-    for name in bounds:
+def require_bounds(net: Network, *names: str) -> None:
+    """Refuse an activation without these constants, as Condition 3.1 does.
+
+    Raises
+    ------
+    ValueError
+        If `lipschitz` or `smoothness`, whichever is named, is infinite.
+    """
+    for name in names:
         if not np.isfinite(getattr(net.activation, name)):
             raise ValueError(f"net must have an activation of finite {name} (Condition 3.1), got {net}")
