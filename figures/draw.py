@@ -24,6 +24,7 @@ FIGURES = (
     "gram_stability",
     "residuals_follow_the_gram_matrix",
     "gram_limit",
+    "depth",
     "decomposition",
     "randomisation_test",
 )
