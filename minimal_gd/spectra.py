@@ -98,6 +98,8 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
 def _extremes(K: NDArray) -> tuple[float, float]:
     """λ_min by Lanczos on the inverse, through a Cholesky factor; by LAPACK where there is none."""
     n = len(K)
+    if not K.any():  # ARPACK refuses it
+        return 0.0, 0.0
     start = np.random.default_rng(0).standard_normal(n)  # fixed: the same matrix gives the same bits
     largest = eigsh(K, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
     try:

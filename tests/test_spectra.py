@@ -17,17 +17,46 @@ def with_eigenvalues(values: np.ndarray, seed: int) -> np.ndarray:
     return (K + K.T) / 2
 
 
-@given(st.integers(1, 12), seeds)
-def test_the_eigenvalues_lie_within_the_stated_error(n, seed):
-    """K is perturbed by up to `error` in every entry: the eigenvalues of the exact matrix are within the bound."""
+@pytest.fixture(params=[False, True], ids=["small", "large"])
+def is_large(request, monkeypatch) -> bool:
+    """Run a test with all eigenvalues, and with the two ends alone."""
+    if request.param:
+        monkeypatch.setattr(spectra, "FULL_SPECTRUM_LIMIT", 2)
+    return request.param
+
+
+@given(st.integers(3, 12), st.booleans(), st.booleans(), seeds)
+def test_the_eigenvalues_lie_within_the_stated_error(n, is_large, is_worst, seed):
+    """K is off by up to `error` in every entry, at random or all against λ_min: the exact ends are within the bound."""
     rng = np.random.default_rng(seed)
     values = np.sort(10 ** rng.uniform(-3, 2, n))
-    exact, error = with_eigenvalues(values, seed), 10 ** rng.uniform(-8, -3)
-    noise = rng.uniform(-error, error, (n, n))
-    known = spectrum(exact + np.triu(noise) + np.triu(noise, 1).T, error)
+    exact, error = with_eigenvalues(values, seed), 10 ** rng.uniform(-8, -2)
+    if is_worst:
+        signs = np.sign(np.linalg.eigh(exact)[1][:, 0])
+        noise = -error * np.outer(signs, signs)
+    else:
+        noise = np.triu(rng.uniform(-error, error, (n, n)))
+        noise += np.triu(noise, 1).T
+    with pytest.MonkeyPatch.context() as patch:
+        if is_large:
+            patch.setattr(spectra, "FULL_SPECTRUM_LIMIT", 2)
+        known = spectrum(exact + noise, error)
     assert abs(known.smallest - values[0]) <= known.error
     assert abs(known.largest - values[-1]) <= known.error
-    assert np.abs(known.eigenvalues - values).max() <= known.error
+    assert known.eigenvalues is None if is_large else np.abs(known.eigenvalues - values).max() <= known.error
+
+
+@pytest.mark.parametrize("tolerance", [1e-1, 1e-3, 1e-6])
+@pytest.mark.parametrize("kind", [mgd.FullyConnected, mgd.ResNet])
+def test_the_error_of_a_limit_covers_its_eigenvalues(is_large, kind, tolerance):
+    """The ends of a limit that is known roughly, against those of the same one known to rounding."""
+    net, X = kind(3, 1, 2, "tanh"), mgd.data.sphere(9, 3, 0)
+    K, error = mgd.gram.limiting(net, X, tolerance=tolerance)
+    exact, _ = mgd.gram.limiting(net, X)
+    for rough, fine in zip(K, exact, strict=True):
+        known, values = spectrum(rough, error), np.linalg.eigvalsh(fine)
+        assert abs(known.smallest - values[0]) <= known.error
+        assert abs(known.largest - values[-1]) <= known.error
 
 
 def test_the_bound_is_reached():
@@ -59,24 +88,74 @@ def test_a_large_singular_matrix_has_its_two_ends_too(monkeypatch):
     assert ends.condition == np.inf
 
 
-def test_parallel_samples_are_named():
-    X = mgd.data.sphere(6, 4, 0)
-    X[5] = -X[1]
-    net = mgd.FullyConnected(4, 50, 1, "tanh")
-    G = mgd.gram.empirical(net, net.init(0), X)[0]
-    known = spectrum(G, net=net, X=X)
-    assert known.smallest <= known.error
-    assert known.reason == "samples 1 and 5 are parallel"
+def test_the_eigenvalues_of_nothing_are_zero(is_large):
+    known = spectrum(np.zeros((5, 5)))
+    assert (known.smallest, known.largest, known.error) == (0, 0, 0)
+    assert not known.is_positive_definite
 
 
-def test_a_polynomial_activation_is_named():
-    net = mgd.FullyConnected(2, 400, 1, "square")
-    X = mgd.data.sphere(8, 2, 0)
-    G = mgd.gram.empirical(net, net.init(0), X)[1]  # squares of 2 coordinates span 3 dimensions
-    assert spectrum(G, net=net, X=X).reason == "the activation is a polynomial of degree 2"
-    assert "not known" in spectrum(G).reason
-    good = mgd.gram.empirical(mgd.FullyConnected(2, 400, 1, "relu"), net.init(0), X)[0]
-    assert spectrum(good, net=net, X=X).reason is None
+def last_limit(net, X):
+    """K^(H) and its error; of ReLU, parallel samples are known to √ε only."""
+    K, error = mgd.gram.limiting(net, X, tolerance=1e-7 if net.activation.name == "relu" else 1e-12)
+    return K[net.depth - 1], error
+
+
+def with_parallel(X, i, j, sign):
+    X[j] = sign * X[i]
+    return X
+
+
+PARALLEL = [
+    (mgd.FullyConnected(4, 1, 2, "softplus"), 1),
+    (mgd.FullyConnected(4, 1, 2, "tanh"), -1),  # odd, so that -x is as good as x
+    (mgd.ResNet(4, 1, 3, "sincos"), 1),
+    (mgd.ResNet(4, 1, 3, "erf"), -1),
+    (mgd.ConvResNet((1, 2, 2), 1, 2, (3, 3), "sigmoid"), 1),
+    (mgd.TwoLayerReLU(4, 1), 1),
+]
+
+
+@pytest.mark.parametrize(("net", "sign"), PARALLEL, ids=lambda case: str(case).replace(" ", ""))
+def test_parallel_samples_are_named(is_large, net, sign):
+    X = mgd.data.sphere(20, 4, 0).reshape(20, *net.input_shape)
+    apart = spectrum(*last_limit(net, X), net, X)
+    assert apart.reason is None
+    assert apart.is_positive_definite
+    X = with_parallel(X, 3, 17, sign)
+    known = spectrum(*last_limit(net, X), net, X)
+    assert known.reason == "samples 3 and 17 are parallel"
+    assert not known.is_positive_definite
+    assert known.condition == np.inf
+    assert (known.eigenvalues is None) == is_large
+
+
+def test_a_parallel_pair_that_does_no_harm_is_not_named(is_large):
+    """λ_min > 0 for x and -x with relu, and for x and 2x with softplus: parallel inputs may, not must, make it 0."""
+    for net, factor in ((mgd.TwoLayerReLU(4, 1), -1), (mgd.FullyConnected(4, 1, 2, "softplus"), 2)):
+        X = with_parallel(mgd.data.sphere(20, 4, 0), 3, 17, factor)
+        assert spectrum(*last_limit(net, X), net, X).reason is None
+
+
+# K^(H) with σ(z) = z² is a polynomial of <x_i, x_j>, of degree 2 for H = 1 and of degree 4 for H = 2; of unit vectors,
+# they span what the monomials of that degree do.
+@pytest.mark.parametrize(
+    ("net", "monomials"),
+    [
+        (mgd.FullyConnected(3, 1, 1, "square"), 6),
+        (mgd.FullyConnected(3, 1, 2, "square"), 15),
+        (mgd.ResNet(4, 1, 1, "square"), 10),
+        (mgd.FullyConnected(5, 1, 3, "identity"), 5),
+    ],
+    ids=lambda case: str(case).replace(" ", ""),
+)
+def test_a_polynomial_activation_is_named_from_the_first_sample_too_many(is_large, net, monomials):
+    X = mgd.data.sphere(monomials + 1, *net.input_shape, 0)
+    K, error = last_limit(net, X)
+    known = spectrum(K, error, net, X)
+    assert known.reason == f"the activation is a polynomial of degree {net.activation.polynomial_degree}"
+    assert (known.eigenvalues is None) == is_large
+    assert spectrum(K[:-1, :-1], error, net, X[:-1]).reason is None
+    assert "not known" in spectrum(K, error).reason
 
 
 @pytest.mark.parametrize(
@@ -93,28 +172,3 @@ def test_a_polynomial_activation_is_named():
 def test_what_is_no_symmetric_matrix_is_refused(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         spectrum(**arguments)
-
-
-# ---------------------------------------------------------------------- kernel regression
-
-
-def test_kernel_regression_interpolates_and_is_linear_in_y():
-    K = with_eigenvalues(np.array([0.5, 1.0, 2.0, 3.0]), 0)
-    y = np.array([1.0, -1.0, 2.0, 0.5])
-    np.testing.assert_allclose(mgd.kernel_regression(K, y, K), y, rtol=1e-13)
-    new = np.random.default_rng(0).standard_normal((3, 4))
-    expected = new @ np.linalg.solve(K, y)
-    np.testing.assert_allclose(mgd.kernel_regression(K, y, new), expected, rtol=1e-12)
-
-
-def test_kernel_regression_refuses_what_it_cannot_solve():
-    K, y = np.eye(3), np.ones(3)
-    for arguments, message in [
-        ((K - 1, y, K), "K must be positive definite"),
-        ((K, y[:2], K), "y must have shape"),
-        ((K, y[:, None], K), "y must have shape"),
-        ((K, y, K[:, :2]), r"K_new must have shape \(k, 3\)"),
-        ((K[:2], y, K), r"K must have shape \(n, n\)"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            mgd.kernel_regression(*arguments)
