@@ -7,6 +7,7 @@ from minimal_gd.companion_map import COMPANION
 from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     certificates,
+    concentration,
     definitions,
     dynamics,
     flow,
@@ -25,6 +26,7 @@ _SETTING = "test_theory_setting.py::test_"
 _GRAD = "test_theory_gradients.py::test_"
 _RECURSIONS = "test_theory_recursions.py::test_"
 _DEFINITIONS = "test_theory_definitions.py::test_"
+_CONCENTRATION = "test_theory_concentration.py::test_"
 _TECHNICAL = "test_theory_technical.py::test_"
 
 SECTION_3 = (
@@ -222,6 +224,32 @@ DRIFT = (
     ),
 )
 
+APPENDIX_E = (
+    Statement("Theorem E.1", "Appendix E", "recalled, low", concentration.layer_errors, _CONCENTRATION + "theorem_e_1"),
+    Statement(
+        "How an error is passed on",
+        "Appendix E",
+        "recalled, medium",
+        concentration.passed_on,
+        _CONCENTRATION + "how_an_error_is_passed_on",
+    ),
+    Statement(
+        "From K^(H-1) to K^(H)",
+        "Appendix E",
+        "recalled, medium",
+        concentration.last_step,
+        _CONCENTRATION + "from_k_h_1_to_k_h",
+    ),
+    Statement(
+        "Perturbation of the initial Gram matrix",
+        "section 4",
+        "text",
+        concentration.perturbed_start,
+        _CONCENTRATION + "perturbation_of_the_initial_gram_matrix",
+    ),
+    Statement("Gap of 1/H", "Appendix C", "derived", concentration.layer_sizes, _CONCENTRATION + "gap_of_1_h"),
+)
+
 STATEMENTS = (
     *SECTION_3,
     *GRADIENTS,
@@ -234,4 +262,5 @@ STATEMENTS = (
     *DRIFT,
     *COMPANION,
     *APPENDIX_G,
+    *APPENDIX_E,
 )

@@ -113,8 +113,13 @@ def next_layer(
 def limit_layers(net: Network, X: NDArray, as_printed: str | None = None) -> list[LayerLimit]:
     """All layers h = 1, …, H."""
     S = input_products(net, X)
-    b, below, layers = np.zeros(S.shape[::2]), None, []
-    for h in range(1, net.depth + 1):
+    return layers_from(net, 1, S, np.zeros(S.shape[::2]), as_printed)
+
+
+def layers_from(net: Network, first: int, S: NDArray, b: NDArray, as_printed: str | None = None) -> list[LayerLimit]:
+    """The layers h = first, …, H, from S^(first-1) and b^(first-1)."""
+    below, layers = None, []
+    for h in range(first, net.depth + 1):
         layers.append(next_layer(net, h, S, b, as_printed, below))
         S, b, below = layers[-1].S, layers[-1].b, layers[-1].input
     return layers

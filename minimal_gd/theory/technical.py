@@ -59,7 +59,7 @@ def product_perturbation(
     left = np.linalg.norm(_product(A) - _product(B))
     rounding = ROUNDING * np.sqrt(A[0].shape[0]) * norms.prod()  # the difference is rounded relative to the products
     asked = compare("‖A_i‖₂, ‖B_i‖₂ ≤ M_i", norms, "≤", M, ROUNDING)
-    return _within("‖∏A_i - ∏B_i‖_F ≤ Σα_i ∏M_i", left, "≤", alpha.sum() * M.prod(), rounding, premises=(asked,))
+    return within("‖∏A_i - ∏B_i‖_F ≤ Σα_i ∏M_i", left, "≤", alpha.sum() * M.prod(), rounding, premises=(asked,))
 
 
 def spectral_norms(net: Network, params: Parameters, delta: float = 0.01) -> Comparison:
@@ -122,7 +122,7 @@ def mean_is_lipschitz(
     C = lipschitz_of_mean(activation, np.minimum(a, b)) if constant is None else _constant(constant)
     (one, _), (other, _) = gaussian.mean(activation.sigma, a), gaussian.mean(activation.sigma, b)
     rounding = _SERIES * math.sqrt(_largest_moment(activation.sigma, a, b))
-    return _within("|E_a σ - E_b σ| ≤ C|a - b|", np.abs(one - other), "≤", C * np.abs(a - b), rounding)
+    return within("|E_a σ - E_b σ| ≤ C|a - b|", np.abs(one - other), "≤", C * np.abs(a - b), rounding)
 
 
 def lipschitz_of_product(activation: Activation, highest: NDArray) -> NDArray:
@@ -169,7 +169,7 @@ def product_is_lipschitz(
     largest = 2 * C * np.abs(A - B).max(axis=(-2, -1))
     left, right = [np.abs(one - other), frobenius], [frobenius, largest]
     rounding = _SERIES * max(_largest_moment(activation.sigma, variances), np.nan_to_num(frobenius).max())
-    return _within("|F(A) - F(B)| ≤ C‖A - B‖_F ≤ 2C‖A - B‖_∞", left, "≤", right, rounding)
+    return within("|F(A) - F(B)| ≤ C‖A - B‖_F ≤ 2C‖A - B‖_∞", left, "≤", right, rounding)
 
 
 def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> Comparison:
@@ -191,7 +191,7 @@ def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> C
         lambda s: _expectation(activation.dsigma, a, b, s * c), 0, 1, epsabs=_SERIES / 10, epsrel=_SERIES / 10
     )
     rounding = _SERIES * _largest_moment(activation.sigma, a, b)
-    return _within("∂E[σσ]/∂c = E[σ′σ′]", together - apart, "=", c * integral, rounding)
+    return within("∂E[σσ]/∂c = E[σ′σ′]", together - apart, "=", c * integral, rounding)
 
 
 # ------------------------------------------------------------------ orders of positive semi-definite matrices
@@ -206,7 +206,7 @@ def psd_order(A: NDArray, B: NDArray) -> Comparison:
     whole, part, rest = (np.linalg.eigvalsh(M) for M in (A + B, A, B))
     rounding = ROUNDING * max(abs(part).max(), abs(rest).max())
     is_psd = compare("λ_min(B) ≥ 0", rest[0], "≥", -rounding)
-    return _within("λ_min(A + B) ≥ λ_min(A)", whole[0], "≥", part[0], rounding, premises=(is_psd,))
+    return within("λ_min(A + B) ≥ λ_min(A)", whole[0], "≥", part[0], rounding, premises=(is_psd,))
 
 
 def schur_order(A: NDArray, B: NDArray) -> Comparison:
@@ -221,13 +221,13 @@ def schur_order(A: NDArray, B: NDArray) -> Comparison:
     rounding = ROUNDING * np.array([abs(one).max(), abs(other).max()])
     are_psd = compare("λ_min(A), λ_min(B) ≥ 0", [one[0], other[0]], "≥", -rounding)
     right, rounding = one[0] * np.diag(B).min(), rounding.prod() / ROUNDING
-    return _within("λ_min(A∘B) ≥ λ_min(A) min B_ii", whole[0], "≥", right, rounding, premises=(are_psd,))
+    return within("λ_min(A∘B) ≥ λ_min(A) min B_ii", whole[0], "≥", right, rounding, premises=(are_psd,))
 
 
-def _within(
+def within(
     claim: str, left: NDArray, relation: str, right: NDArray, slack: float, premises: tuple[Comparison, ...] = ()
 ) -> Comparison:
-    """A Comparison whose sides may be off by `slack`, an absolute number."""
+    """A Comparison whose sides may be off by `slack`, an absolute number and not a share of the sides."""
     largest = max(np.abs(np.nan_to_num(side)).max() for side in (left, right))
     return compare(claim, left, relation, right, float(slack / largest) if largest > 0 else 0.0, premises)
 
