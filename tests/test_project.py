@@ -75,6 +75,7 @@ ORDER = [
     "theory.two_layer_limit",
     "theory.two_layer_hyperplanes",
     "theory.two_layer_patterns",
+    "theory.two_layer_split",
     "theory.two_layer_flow",
     "theory.two_layer_descent",
     "theory.two_layer_experiments",
