@@ -19,6 +19,7 @@ FIGURES = (
     "positive_definiteness",
     "hermite_series",
     "linear_rate",
+    "true_and_random_labels",
     "gram_concentration",
     "lazy_weights",
     "gram_stability",
