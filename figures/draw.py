@@ -20,6 +20,7 @@ FIGURES = (
     "hermite_series",
     "linear_rate",
     "true_and_random_labels",
+    "theorem_widths",
     "gram_concentration",
     "lazy_weights",
     "gram_stability",
