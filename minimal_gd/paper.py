@@ -4,6 +4,7 @@
 """
 
 from minimal_gd.companion_map import COMPANION
+from minimal_gd.poster_map import POSTER
 from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     certificates,
@@ -260,6 +261,7 @@ STATEMENTS = (
     *THEOREMS,
     *APPENDICES_B_C_D,
     *DRIFT,
+    *POSTER,
     *COMPANION,
     *APPENDIX_G,
     *APPENDIX_E,

@@ -77,6 +77,7 @@ def of_run(net: Network, run: Trajectory, y: NDArray, K_H: NDArray) -> tuple[Com
 
     Paper: Appendix A.
     """
+    require_loss(run, "sum")
     smallest = premises.smallest_eigenvalue(K_H)
     I_2, second_order = budgets(net, run, y, smallest)
     return (initial_gram(net, run, K_H), stable_gram(net, run, K_H), positive_gram(net, run, K_H), I_2, second_order)
@@ -117,13 +118,15 @@ def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
 def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple[Comparison, Comparison]:
     """‖I_2(k)‖ ≤ ηλ‖y - u(k)‖/8 and ‖u(k+1) - u(k)‖² ≤ ηλ‖y - u(k)‖²/8 at the observed steps that another follows.
 
+    For a run of the mean loss, G/n stands for G, and λ is that of the limit over n too.
+
     Where the residual has come down to the rounding of the predictions, so has I_2, and the budget says nothing.
 
     Paper: Appendix A; what Lemmas B.6 and B.7, C.6 and C.7, D.6 and D.7 promise.
     """
     require(run, "predictions", "observed")
     steps = run.observed_steps[run.observed_steps < run.steps]
-    G = np.array(run.observed)[: len(steps), : net.depth + net.train_output].sum(axis=1)
+    G = summed_grams(net, run)[: len(steps)]
     residual, change = y - run.predictions[steps], run.predictions[steps + 1] - run.predictions[steps]
     I_2 = change - run.step_size * np.einsum("kij,kj->ki", G, residual)
     eta_lambda, norm = run.step_size * smallest, np.linalg.norm(residual, axis=1)
@@ -133,22 +136,41 @@ def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple
     )
 
 
+def summed_grams(net: Network, run: Trajectory) -> NDArray:
+    """ΣG^(h)(k) over the layers that are trained, at every observed step, (j, n, n); over n for the mean loss."""
+    require(run, "observed")
+    G = np.array(run.observed)[:, : net.depth + net.train_output].sum(axis=1)
+    return G / len(G[0]) if run.normalisation == "mean" else G
+
+
 def require(run: Trajectory, *recorded: str) -> None:
-    """Refuse a run of the poster's loss, or one that did not record what is asked for.
+    """Refuse a run that did not record what is asked for.
 
     Raises
     ------
     ValueError
         It says how to record it.
     """
-    if run.normalisation != "sum":
-        raise ValueError(f"run must be of the paper's loss, normalisation='sum', got {run.normalisation!r}")
     for name in recorded:
         if getattr(run, name) is None or len(getattr(run, name)) == 0:
             raise ValueError(f"run must hold {name}, as certificates.observed_descent records them")
 
 
+def require_loss(run: Trajectory, normalisation: str) -> None:
+    """Refuse a run of another loss than the paper's, "sum", or than the poster's, "mean".
+
+    Raises
+    ------
+    ValueError
+        If it is of the other.
+    """
+    if run.normalisation != normalisation:
+        whose = "the paper's loss" if normalisation == "sum" else "the poster's risk"
+        raise ValueError(f"run must be of {whose}, normalisation={normalisation!r}, got {run.normalisation!r}")
+
+
 def _last_grams(net: Network, run: Trajectory) -> NDArray:
     """G^(H)(k) at every observed step, (j, n, n)."""
+    require_loss(run, "sum")
     require(run, "observed")
     return np.array([G[net.depth - 1] for G in run.observed])

@@ -40,7 +40,7 @@ class OpenConstants:
     growth : float ≥ 1
         2^O(H) is growth^H, for the fully-connected network.
     power : float ≥ 0
-        poly(p) is p^power, for the convolution.
+        poly(p) is p^power, for the convolution; so is the poster's poly of all it names.
     failure : float in (0, 1)
         δ: the statement holds with probability 1 - δ.
     """

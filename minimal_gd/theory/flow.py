@@ -8,7 +8,7 @@ multiplied by 1 - ηλ in a step, by exp(-λt) in a time t. Every G here is the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -36,15 +36,25 @@ class Flow:
         u at these times.
     params : Parameters
         θ at the last of them.
+    observed : list of t arrays
+        What the caller's function returned at these times; empty without one.
     """
 
     times: NDArray
     predictions: NDArray
     params: Parameters
+    observed: list[NDArray] = field(default_factory=list)
 
 
 def gradient_flow(
-    net: Network, params: Parameters, X: NDArray, y: NDArray, times: ArrayLike, *, tolerance: float = 1e-9
+    net: Network,
+    params: Parameters,
+    X: NDArray,
+    y: NDArray,
+    times: ArrayLike,
+    *,
+    tolerance: float = 1e-9,
+    observe: Callable[[Parameters], NDArray] | None = None,
 ) -> Flow:
     """Follow θ̇ = -∂L/∂θ from `params`, with SciPy's Runge-Kutta method of order 8.
 
@@ -59,6 +69,8 @@ def gradient_flow(
         Increasing, the first ≥ 0.
     tolerance : float > 0
         Of the solver, for every entry of θ and every step: relative, and absolute.
+    observe : callable, optional
+        `observe(params)` is called at each of the times and returns an array to keep.
 
     Raises
     ------
@@ -79,7 +91,7 @@ def gradient_flow(
     def velocity(_: float, theta: NDArray) -> NDArray:
         return -_flat(net.gradient(_parameters(theta, params), X, y))
 
-    theta, predictions = _flat(params), []
+    theta, predictions, observed = _flat(params), [], []
     for start, stop in pairwise([0.0, *times]):
         if stop > start:
             solution = solve_ivp(
@@ -89,7 +101,9 @@ def gradient_flow(
                 raise ArithmeticError(f"the flow could not be followed from t = {start} to {stop}: {solution.message}")
             theta = solution.y[:, -1]
         predictions.append(net.predict(_parameters(theta, params), X))
-    return Flow(times, np.array(predictions), _parameters(theta, params))
+        if observe is not None:
+            observed.append(np.array(observe(_parameters(theta, params))))
+    return Flow(times, np.array(predictions), _parameters(theta, params), observed)
 
 
 def linear_descent(G: NDArray, residual: NDArray, step_size: float, steps: int) -> NDArray:

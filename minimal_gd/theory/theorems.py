@@ -275,7 +275,7 @@ def sufficient_width(suffices: Callable[[int], bool], largest: int = 2**14) -> i
 
 def _rate(run: Trajectory, smallest: float) -> NDArray:
     """(1 - ηλ/2)^k for every step k."""
-    certificates.require(run)
+    certificates.require_loss(run, "sum")
     share = run.step_size * validate.positive_number("smallest", smallest) / 2
     if share >= 1:
         raise ValueError(f"step_size must be below 2/λ_min(K^(H)) = {2 / smallest:.6g}, got {run.step_size:.6g}")

@@ -103,6 +103,7 @@ def weight_drift(
     Paper: Lemma B.5, Lemma C.5, Lemma D.5.
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.5")
+    certificates.require_loss(run, "sum")
     certificates.require(run, "distances")
     given, asked = perturbation.constants_and_premises(net, run.start, X, given)
     residual, root = np.sqrt(2 * run.loss[0]), np.sqrt(net.width)
@@ -158,6 +159,7 @@ def averaged_drift(net: Network, run: Trajectory, smallest: float, constant: flo
 
     Paper: section 4, the averaged Frobenius norm.
     """
+    certificates.require_loss(run, "sum")
     certificates.require(run, "distances", "predictions")
     constant, smallest = validate.positive_number("constant", constant), validate.positive_number("smallest", smallest)
     root = np.sqrt(net.width)
