@@ -23,8 +23,8 @@ class ClosedForm:
     ----------
     mean : callable
         a -> E[σ(u)].
-    product, slope_product : callable
-        (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], for arrays that broadcast, ab ≥ c² up to rounding.
+    products : callable
+        (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], two new arrays, for arrays that broadcast, ab ≥ c² up to rounding.
     radial : callable
         a -> E[u²σ′(u)²], or more.
     curvature, radial_curvature : callable, optional
@@ -37,8 +37,7 @@ class ClosedForm:
     """
 
     mean: Callable[[NDArray], NDArray]
-    product: Callable[[NDArray, NDArray, NDArray], NDArray]
-    slope_product: Callable[[NDArray, NDArray, NDArray], NDArray]
+    products: Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
     radial: Callable[[NDArray], NDArray]
     curvature: Callable[[NDArray], NDArray] | None = None
     radial_curvature: Callable[[NDArray], NDArray] | None = None
@@ -55,24 +54,25 @@ def relu_mean(a: NDArray) -> NDArray:
     return np.sqrt(a / (2 * math.pi))
 
 
-def relu_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """(√(ab - c²) + (π - θ) c)/2π, with cos θ = c/√(ab).
+def relu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+    """(√(ab - c²) + (π - θ) c)/2π and P(u ≥ 0, v ≥ 0) = (π - θ)/2π, with cos θ = c/√(ab).
 
-    By Price its derivative in c is the product of the slopes, (π - θ)/2π: indeed ∂√(ab - c²)/∂c = -c/√(ab - c²) and
-    ∂θ/∂c = -1/√(ab - c²), so that the other two terms cancel; and it vanishes at c = -√(ab), θ = π, as it must.
+    The second: u and v are ⟨w, x⟩ and ⟨w, x′⟩ at the angle θ, and w ≥ both half planes. With u ≡ 0, relu′(u) = 1 by
+    convention: P(v ≥ 0) = ½ for one such variable, where atan2(0, 0) = 0 gives it, and 1 for two.
+
+    The first: by Price its derivative in c is the second; indeed ∂√(ab - c²)/∂c = -c/√(ab - c²) and ∂θ/∂c =
+    -1/√(ab - c²), so that the other two terms cancel; and it vanishes at c = -√(ab), θ = π, as it must.
     """
     root = np.sqrt(determinant(a, b, c))
-    return (root + (math.pi - np.arctan2(root, c + 0.0)) * c) / (2 * math.pi)
-
-
-def relu_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """P(u ≥ 0, v ≥ 0) = (π - θ)/2π: u and v are ⟨w, x⟩ and ⟨w, x′⟩ at the angle θ, and w ≥ both half planes.
-
-    With u ≡ 0, relu′(u) = 1 by convention: P(v ≥ 0) = ½ for one such variable, where atan2(0, 0) = 0 gives it, and
-    1 for two.
-    """
-    angle = np.arctan2(np.sqrt(determinant(a, b, c)), c + 0.0)  # -0.0 would turn the angle into π
-    return np.where((a == 0) & (b == 0), 1.0, (math.pi - angle) / (2 * math.pi))
+    both = np.arctan2(root, c + 0.0)  # -0.0 would turn the angle into π
+    both -= math.pi
+    both *= -1 / (2 * math.pi)
+    product = root
+    product *= 1 / (2 * math.pi)
+    product += both * c
+    if np.any(a == 0) and np.any(b == 0):
+        both = np.where((a == 0) & (b == 0), 1.0, both)
+    return product, both
 
 
 def relu_slope_modulus(eta: float, rho: float) -> float:
@@ -86,14 +86,14 @@ def erf_mean(a: NDArray) -> NDArray:
     return np.zeros_like(a)
 
 
-def erf_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """(2/π) arcsin(2c/√((1 + 2a)(1 + 2b))): zero at c = 0, and by Price its derivative is the product of the slopes."""
-    return 2 / math.pi * np.arctan2(2 * c, np.sqrt(1 + 2 * a + 2 * b + 4 * determinant(a, b, c)))
+def erf_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+    """(2/π) arcsin(2c/√((1 + 2a)(1 + 2b))) and (4/π)((1 + 2a)(1 + 2b) - 4c²)^(-½).
 
-
-def erf_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """(4/π)((1 + 2a)(1 + 2b) - 4c²)^(-½): (4/π) E[e^(-u² - v²)] = (4/π) det(I + 2Σ)^(-½)."""
-    return 4 / math.pi / np.sqrt(1 + 2 * a + 2 * b + 4 * determinant(a, b, c))
+    The second is (4/π) E[e^(-u² - v²)] = (4/π) det(I + 2Σ)^(-½); the first vanishes at c = 0, and by Price its
+    derivative is the second.
+    """
+    root = np.sqrt(4 * determinant(a, b, c) + (1 + 2 * a + 2 * b))
+    return 2 / math.pi * np.arctan2(2 * c, root), 4 / math.pi / root
 
 
 def erf_radial(a: NDArray) -> NDArray:
@@ -127,31 +127,26 @@ def _normal_pair(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray, 
     return 0.25 + np.arctan2(c, root) / (2 * math.pi), 1 / (2 * math.pi * root), delta
 
 
-def gelu_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """c E[ΦΦ] + E[Φ′Φ′] (ab + c²(1 - ab)/((1 + a)(1 + b))).
+def gelu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+    """c E[ΦΦ] + E[Φ′Φ′] (ab + c²(1 - ab)/((1 + a)(1 + b))) and E[ΦΦ] + c E[Φ′Φ′] (1/(1 + a) + 1/(1 + b) + 1/Δ).
 
-    Stein in u, then in v: E[uv Φ(u)Φ(v)] = a E[v Φ′(u)Φ(v)] + c E[Φ(u)Φ(v)] + c E[Φ(u) v Φ′(v)]. As Φ″(z) = -zΦ′(z),
-    Stein also gives E[u Φ′(u)Φ(v)] = c E[Φ′Φ′]/(1 + a), its mirror image E[Φ(u) v Φ′(v)] = c E[Φ′Φ′]/(1 + b), and
-    E[v Φ′(u)Φ(v)] = (b - c²/(1 + a)) E[Φ′Φ′].
-    """
-    quadrant, density, _ = _normal_pair(a, b, c)
-    return c * quadrant + density * (a * b + c * c * (1 - a * b) / ((1 + a) * (1 + b)))
+    The first, by Stein in u, then in v: E[uv Φ(u)Φ(v)] = a E[v Φ′(u)Φ(v)] + c E[Φ(u)Φ(v)] + c E[Φ(u) v Φ′(v)]. As
+    Φ″(z) = -zΦ′(z), Stein also gives E[u Φ′(u)Φ(v)] = c E[Φ′Φ′]/(1 + a), its mirror image E[Φ(u) v Φ′(v)] =
+    c E[Φ′Φ′]/(1 + b), and E[v Φ′(u)Φ(v)] = (b - c²/(1 + a)) E[Φ′Φ′].
 
-
-def gelu_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """E[ΦΦ] + c E[Φ′Φ′] (1/(1 + a) + 1/(1 + b) + 1/Δ), for σ′(z) = Φ(z) + zΦ′(z).
-
-    The mixed terms are those of `gelu_product`. Φ′(u)Φ′(v) turns N(0, Σ) into N(0, (Σ⁻¹ + I)⁻¹), whose covariance is
-    c/Δ, so E[uv Φ′(u)Φ′(v)] = E[Φ′Φ′] c/Δ.
+    The second, for σ′(z) = Φ(z) + zΦ′(z): the mixed terms are those of the first. Φ′(u)Φ′(v) turns N(0, Σ) into
+    N(0, (Σ⁻¹ + I)⁻¹), whose covariance is c/Δ, so E[uv Φ′(u)Φ′(v)] = E[Φ′Φ′] c/Δ.
     """
     quadrant, density, delta = _normal_pair(a, b, c)
-    return quadrant + c * density * (1 / (1 + a) + 1 / (1 + b) + 1 / delta)
+    one_a, one_b = 1 / (1 + a), 1 / (1 + b)
+    product = c * quadrant + density * (a * b + c * c * ((1 - a * b) * (one_a * one_b)))
+    return product, quadrant + c * density * (one_a + one_b + 1 / delta)
 
 
 def gelu_radial(a: NDArray) -> NDArray:
     """(√E[σ(u)²] + √E[u⁴Φ′(u)²])² ≥ E[u²σ′(u)²], by the triangle inequality for uσ′(u) = σ(u) + u²Φ′(u)."""
     w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))  # Φ′(u)² turns N(0, a) into N(0, w)
-    return (np.sqrt(gelu_product(a, a, a)) + np.sqrt(3 * density) * w) ** 2
+    return (np.sqrt(gelu_products(a, a, a)[0]) + np.sqrt(3 * density) * w) ** 2
 
 
 def gelu_curvature(a: NDArray) -> NDArray:
@@ -171,55 +166,48 @@ def sincos_mean(a: NDArray) -> NDArray:
     return np.exp(-a / 2)
 
 
-def sincos_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """e^(-(a + b - 2c)/2): σ(u)σ(v) = cos(u - v) + sin(u + v), and σ′(u)σ′(v) = cos(u - v) - sin(u + v)."""
-    return np.exp(np.minimum(c - (a + b) / 2, 0))
+def sincos_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+    """e^(-(a + b - 2c)/2), both: σ(u)σ(v) = cos(u - v) + sin(u + v), and σ′(u)σ′(v) = cos(u - v) - sin(u + v)."""
+    product = np.exp(np.minimum(c - (a + b) / 2, 0))
+    return product, np.array(product)
 
 
-def identity_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """E[uv] = c."""
-    return c + 0 * (a + b)
+def identity_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+    """E[uv] = c, and 1."""
+    product = c + 0 * (a + b)
+    return product, np.ones_like(product)
 
 
-def square_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """E[u²v²] = ab + 2c²."""
-    return a * b + 2 * c * c
-
-
-def square_slope_product(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
-    """E[2u · 2v] = 4c."""
-    return 4 * c + 0 * (a + b)
+def square_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+    """E[u²v²] = ab + 2c² and E[2u · 2v] = 4c."""
+    return a * b + 2 * c * c, 4 * c + 0 * (a + b)
 
 
 RELU = ClosedForm(
     relu_mean,
-    relu_product,
-    relu_slope_product,
+    relu_products,
     radial=lambda a: a / 2,  # uσ′(u) = σ(u)
     slope_modulus=relu_slope_modulus,
 )
-ERF = ClosedForm(erf_mean, erf_product, erf_slope_product, erf_radial, erf_curvature, erf_radial_curvature)
-GELU = ClosedForm(gelu_mean, gelu_product, gelu_slope_product, gelu_radial, gelu_curvature, gelu_radial_curvature)
+ERF = ClosedForm(erf_mean, erf_products, erf_radial, erf_curvature, erf_radial_curvature)
+GELU = ClosedForm(gelu_mean, gelu_products, gelu_radial, gelu_curvature, gelu_radial_curvature)
 SINCOS = ClosedForm(
     sincos_mean,
-    sincos_product,
-    sincos_product,
+    sincos_products,
     radial=np.copy,  # u²σ′(u)² = u²(1 - sin 2u), and the sine is odd
     curvature=np.ones_like,
     radial_curvature=np.copy,
 )
 IDENTITY = ClosedForm(
     np.zeros_like,
-    identity_product,
-    lambda a, b, c: np.ones(np.broadcast_shapes(a.shape, b.shape, c.shape)),
+    identity_products,
     radial=np.copy,
     curvature=np.zeros_like,
     radial_curvature=np.zeros_like,
 )
 SQUARE = ClosedForm(
     np.copy,
-    square_product,
-    square_slope_product,
+    square_products,
     radial=lambda a: 12 * a * a,
     curvature=lambda a: np.full_like(a, 4),
     radial_curvature=lambda a: 4 * a,

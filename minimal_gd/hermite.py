@@ -55,24 +55,6 @@ def inverse(norm: NDArray) -> NDArray:
     return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
-def hermite(x: NDArray, weights: NDArray, count: int) -> NDArray:
-    """weights · h_k(x) for k < count, by h_{k+1} = (x h_k - √k h_{k-1}) / √(k+1).
-
-    Returns
-    -------
-    (count, len(x)) array
-    """
-    h = np.empty((count, len(x)))
-    h[0] = weights
-    if count > 1:
-        h[1] = x * weights
-    for k in range(1, count - 1):
-        np.multiply(x, h[k], out=h[k + 1])
-        h[k + 1] -= math.sqrt(k) * h[k - 1]
-        h[k + 1] /= math.sqrt(k + 1)
-    return h
-
-
 Adapted = tuple[Coefficients, int, RuleName, int]  # with how many terms would do, the rule, and trapezoid nodes
 
 
@@ -102,11 +84,11 @@ class Series(NamedTuple):
         """a_k(s), k < K, for some of the s, (len(rows), K)."""
         a = np.empty((len(rows), self.terms))
         for number in np.unique(self.rule_of[rows]):
-            x, weights = self.rules[number]
-            h = hermite(x, weights, self.terms).T
+            rule = self.rules[number]
+            basis = rule.basis(self.terms)
             mine = np.flatnonzero(self.rule_of[rows] == number)
             for some in np.array_split(mine, math.ceil(len(mine) / _ROWS)):
-                a[some] = values(self.f, self.s[rows[some]], x) @ h
+                a[some] = values(self.f, self.s[rows[some]], rule.x) @ basis
         return a
 
 
@@ -235,7 +217,7 @@ def _is_resolved(part: Coefficients) -> bool:
 
 def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coefficients:
     """Apply the first rule; the others tell its error."""
-    (a, second_moment), *others = (_applied(f, s, *rule, terms) for rule in rules)
+    (a, second_moment), *others = (_applied(f, s, rule, terms) for rule in rules)
     norm = np.sqrt(second_moment)
     # A rule is orthonormal on the h_k, or less, so rounded values of f move the coefficients by their own norm.
     differences = [
@@ -246,9 +228,9 @@ def _evaluated(f: Elementwise, s: NDArray, rules: list[Rule], terms: int) -> Coe
     return Coefficients(a, second_moment, remainder(a, second_moment)[:, -1], error)
 
 
-def _applied(f: Elementwise, s: NDArray, x: NDArray, weights: NDArray, terms: int) -> tuple[NDArray, NDArray]:
-    f_x = values(f, s, x)
-    return f_x @ hermite(x, weights, terms).T, np.square(f_x) @ weights
+def _applied(f: Elementwise, s: NDArray, rule: Rule, terms: int) -> tuple[NDArray, NDArray]:
+    f_x = values(f, s, rule.x)
+    return f_x @ rule.basis(terms), np.square(f_x) @ rule.weights
 
 
 def remainder(a: NDArray, second_moment: NDArray) -> NDArray:

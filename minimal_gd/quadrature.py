@@ -9,19 +9,62 @@ is wrong in the whole; only where f is even do they agree for nothing.
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
 Elementwise = Callable[[NDArray], NDArray]
-Rule = tuple[NDArray, NDArray]  # nodes and weights
-RuleName = tuple[Callable[[int], list[Rule]], int]  # `trapezoids` or `panels`, and the number of nodes
-
 # Beyond ±14 the root of the normal density is below 1e-21: nothing that grows like a polynomial is left outside.
 _REACH = 14.0
 _FEWEST_NODES = 128
 _PANEL = 32
+# A rule keeps its Hermite polynomials if they are this few numbers.
+_KEPT = 2**16
+
+
+class Rule:
+    """Nodes and weights for E[f(z)], and the Hermite polynomials at the nodes.
+
+    Attributes
+    ----------
+    x, weights : (nodes,) arrays
+    """
+
+    def __init__(self, x: NDArray, weights: NDArray) -> None:
+        self.x, self.weights = x, weights
+        self._basis = np.empty((0, len(x)))
+
+    def basis(self, terms: int) -> NDArray:
+        """weights · h_k(x), k < terms, (nodes, terms)."""
+        if len(self._basis) >= terms:
+            return self._basis[:terms].T
+        basis = hermite(self.x, self.weights, terms)
+        if basis.size <= _KEPT:
+            self._basis = basis
+        return basis.T
+
+
+RuleName = tuple[Callable[[int], list[Rule]], int]  # `trapezoids` or `panels`, and the number of nodes
+
+
+def hermite(x: NDArray, weights: NDArray, count: int) -> NDArray:
+    """weights · h_k(x) for k < count, by h_{k+1} = (x h_k - √k h_{k-1}) / √(k+1).
+
+    Returns
+    -------
+    (count, len(x)) array
+    """
+    h = np.empty((count, len(x)))
+    h[0] = weights
+    if count > 1:
+        h[1] = x * weights
+    for k in range(1, count - 1):
+        np.multiply(x, h[k], out=h[k + 1])
+        h[k + 1] -= math.sqrt(k) * h[k - 1]
+        h[k + 1] /= math.sqrt(k + 1)
+    return h
 
 
 def trapezoid(count: int) -> tuple[NDArray, NDArray]:
@@ -43,15 +86,17 @@ def panel(count: int) -> tuple[NDArray, NDArray]:
     return x, np.tile(weights, count // _PANEL) * half / 2 * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
 
+@cache
 def trapezoids(nodes: int) -> list[Rule]:
     """Return the trapezoid rule, and two that should agree with it."""
     x, weights = trapezoid(nodes)
-    return [(x, weights), trapezoid(nodes // 2), (x[::2], 2 * weights[::2])]
+    return [Rule(x, weights), Rule(*trapezoid(nodes // 2)), Rule(x[::2], 2 * weights[::2])]
 
 
+@cache
 def panels(nodes: int) -> list[Rule]:
     """Return the rule of Gauss-Legendre panels, and one that should agree with it."""
-    return [panel(nodes), panel(nodes // 2)]
+    return [Rule(*panel(nodes)), Rule(*panel(nodes // 2))]
 
 
 def nodes_for(terms: int) -> int:

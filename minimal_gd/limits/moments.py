@@ -108,8 +108,7 @@ class ClosedMoments:
     def __init__(self, form: ClosedForm, variance: NDArray, accuracy: Accuracy) -> None:
         self._form, self._variance = form, variance
         self.mean = form.mean(variance)
-        self.second_moment = form.product(variance, variance, variance)
-        self.slope_moment = form.slope_product(variance, variance, variance)
+        self.second_moment, self.slope_moment = form.products(variance, variance, variance)
         self.errors = self._errors(accuracy)
 
     def prepare(self, rows: slice, columns: slice) -> None:
@@ -120,7 +119,7 @@ class ClosedMoments:
     ) -> tuple[NDArray, NDArray]:
         """As `Moments.products`."""
         a, b = self._variance[left, rows, None], self._variance[right, None, columns]
-        return self._form.product(a, b, covariance), self._form.slope_product(a, b, covariance)
+        return self._form.products(a, b, covariance)
 
     def _errors(self, accuracy: Accuracy) -> Errors:
         """Rounding inside a formula is taken for one in its arguments, which they already bear."""
@@ -135,7 +134,7 @@ class ClosedMoments:
             curvature = largest(s * np.sqrt(form.curvature(a)), slope_norm)
             radial_curvature = largest(np.sqrt(form.radial_curvature(a)), slope_norm)
             slope_error = eta * curvature**2 + delta * (radial_curvature + curvature**2)
-        parallel = form.product(a, a, rho * a)
+        parallel, _ = form.products(a, a, rho * a)
         rounding = 8 * ROUNDING
         return Errors(
             product=eta * by_covariance**2 + delta * (by_variance + by_covariance**2) + rounding,

@@ -43,17 +43,20 @@ def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block
         slopes.append(D)
         S = after
     theta = np.empty((net.depth + 1, *S.shape[1:]))
-    theta[-1] = S.sum(axis=0)
-    B = np.ones_like(S)
-    for h in reversed(range(net.depth)):
-        DB = np.multiply(slopes[h], B, out=slopes[h])
-        theta[h] = np.einsum("lij,lij->ij", inputs[h], DB)
-        theta[h] *= layers[h].scale ** 2
-        B *= layers[h].skip
-        B += layers[h].scale ** 2 * net.patch_sums(DB)
+    np.sum(S, axis=0, out=theta[-1])
+    B: NDArray | None = None  # all ones
+    for h, layer in reversed(list(enumerate(layers))):
+        DB = slopes[h]
+        DB *= layer.scale**2
+        if B is not None:
+            DB *= B
+        np.einsum("lij,lij->ij", inputs[h], DB, out=theta[h])
+        if h > 0:
+            before = net.patch_sums(DB)
+            B = before if layer.skip == 0 else before + (1 if B is None else B)
     if block.is_diagonal:
-        upper = np.triu(theta)
-        theta = upper + np.triu(theta, 1).swapaxes(1, 2)
+        below = np.tri(theta.shape[1], k=-1, dtype=bool)
+        np.copyto(theta, theta.swapaxes(1, 2).copy(), where=below)  # symmetric to the bit
     return theta
 
 
