@@ -3,12 +3,12 @@
 `wording` says how sure the printed words are: seen in the text; recalled, with how much confidence; or derived here.
 """
 
+from minimal_gd.appendix_map import APPENDIX_E, APPENDIX_F, APPENDIX_G
 from minimal_gd.companion_map import COMPANION
 from minimal_gd.poster_map import POSTER
 from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     certificates,
-    concentration,
     definitions,
     dynamics,
     flow,
@@ -18,7 +18,6 @@ from minimal_gd.theory import (
     recursions,
     second_order,
     setting,
-    technical,
     theorems,
     training,
 )
@@ -27,8 +26,6 @@ _SETTING = "test_theory_setting.py::test_"
 _GRAD = "test_theory_gradients.py::test_"
 _RECURSIONS = "test_theory_recursions.py::test_"
 _DEFINITIONS = "test_theory_definitions.py::test_"
-_CONCENTRATION = "test_theory_concentration.py::test_"
-_TECHNICAL = "test_theory_technical.py::test_"
 
 SECTION_3 = (
     Statement("Equation (1)", "section 3", "text", setting.loss, _SETTING + "equation_1"),
@@ -198,16 +195,6 @@ RECURSIONS = (
     ),
 )
 
-APPENDIX_G = (
-    Statement("Lemma G.1", "Appendix G", "recalled, high", technical.product_perturbation, _TECHNICAL + "lemma_g_1"),
-    Statement("Lemma G.2", "Appendix G", "recalled, high", technical.spectral_norms, _TECHNICAL + "lemma_g_2"),
-    Statement("Lemma G.3", "Appendix G", "recalled, medium", technical.mean_is_lipschitz, _TECHNICAL + "lemma_g_3"),
-    Statement("Lemma G.4", "Appendix G", "recalled, medium", technical.product_is_lipschitz, _TECHNICAL + "lemma_g_4"),
-    Statement("Price identity", "Appendix G", "derived", technical.price, _TECHNICAL + "price_identity"),
-    Statement("PSD order", "section 4", "text", technical.psd_order, _TECHNICAL + "psd_order"),
-    Statement("Schur product", "Appendix F", "derived", technical.schur_order, _TECHNICAL + "schur_product"),
-)
-
 DRIFT = (
     Statement(
         "Averaged Frobenius norm",
@@ -225,32 +212,6 @@ DRIFT = (
     ),
 )
 
-APPENDIX_E = (
-    Statement("Theorem E.1", "Appendix E", "recalled, low", concentration.layer_errors, _CONCENTRATION + "theorem_e_1"),
-    Statement(
-        "How an error is passed on",
-        "Appendix E",
-        "recalled, medium",
-        concentration.passed_on,
-        _CONCENTRATION + "how_an_error_is_passed_on",
-    ),
-    Statement(
-        "From K^(H-1) to K^(H)",
-        "Appendix E",
-        "recalled, medium",
-        concentration.last_step,
-        _CONCENTRATION + "from_k_h_1_to_k_h",
-    ),
-    Statement(
-        "Perturbation of the initial Gram matrix",
-        "section 4",
-        "text",
-        concentration.perturbed_start,
-        _CONCENTRATION + "perturbation_of_the_initial_gram_matrix",
-    ),
-    Statement("Gap of 1/H", "Appendix C", "derived", concentration.layer_sizes, _CONCENTRATION + "gap_of_1_h"),
-)
-
 STATEMENTS = (
     *SECTION_3,
     *GRADIENTS,
@@ -263,6 +224,7 @@ STATEMENTS = (
     *DRIFT,
     *POSTER,
     *COMPANION,
-    *APPENDIX_G,
     *APPENDIX_E,
+    *APPENDIX_F,
+    *APPENDIX_G,
 )

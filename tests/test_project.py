@@ -82,6 +82,7 @@ ORDER = [
     "theory.poster",
     "theory.poster_descent",
     "statement",
+    "appendix_map",
     "companion_map",
     "poster_map",
     "paper",
