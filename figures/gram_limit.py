@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import minimal_gd as mgd
+from minimal_gd.threads import threads
 
 OPTIONS = {
     "samples": 16,
@@ -43,16 +44,15 @@ def compute(options: SimpleNamespace) -> common.Numbers:
     shown = np.linspace(0, options.halvings, SHOWN).round().astype(int)
     total = len(common.ARCHITECTURES) * (options.halvings + 1) * options.seeds
     numbers = {}
-    with tqdm(total=total, desc="gram_limit", leave=False) as bar:
+    with tqdm(total=total, desc="gram_limit", leave=False) as bar, threads() as run:
         for place, title in enumerate(common.ARCHITECTURES):
             widths, pictures = common.widths(title, options), []
             distances = np.empty((len(widths), options.seeds))
             for row, width in zip(distances, widths, strict=True):
                 net, X = common.network(title, vectors, images, width, options)
                 K = mgd.gram.limiting(net, X)[0][net.depth - 1]
-                for sample in range(options.seeds):
-                    params = net.init(np.random.default_rng([options.seed, place, width, sample]))
-                    G = mgd.gram.empirical(net, params, X)[net.depth - 1]
+                rngs = [np.random.default_rng([options.seed, place, width, sample]) for sample in range(options.seeds)]
+                for sample, G in enumerate(run(lambda rng, net=net, X=X: last_gram(net, X, rng), rngs)):
                     row[sample] = np.linalg.norm(G - K) / np.linalg.norm(K)
                     bar.update()
                 pictures.append(G)
@@ -62,6 +62,11 @@ def compute(options: SimpleNamespace) -> common.Numbers:
             numbers[common.key(f"{title} widths")] = np.array(widths)
             numbers[common.key(f"{title} distances")] = distances
     return numbers
+
+
+def last_gram(net: mgd.Network, X: NDArray, rng: np.random.Generator) -> NDArray:
+    """G^(H)(0) of one random network."""
+    return mgd.gram.empirical(net, net.init(rng), X)[net.depth - 1]
 
 
 def draw(numbers: common.Numbers) -> Figure:
