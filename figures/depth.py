@@ -52,6 +52,8 @@ def compute(options: SimpleNamespace) -> common.Numbers:
     names, depths = options.activations.split(), np.array(options.depths.split(), dtype=int)
     if len(names) > len(common.COLOURS):
         raise ValueError(f"activations must name at most {len(common.COLOURS)}, got {len(names)}")
+    if options.deepest < depths.min():
+        raise ValueError(f"deepest must be at least the smallest of depths, {depths.min()}, got {options.deepest}")
     rng = np.random.default_rng([options.seed, 1])
     X = mgd.data.sphere(options.samples, options.dimension, rng)
     y = rng.choice([-1.0, 1.0], size=options.samples)
