@@ -101,6 +101,8 @@ def largest_eigenvalue(G: NDArray) -> float:
     """
     G = validate.symmetric_matrix("G", G)
     n = len(G)
+    if not G.any():
+        return 0.0  # Lanczos finds no start
     if n <= _DENSE_LIMIT:
         return float(eigh(G, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0])
     # A start of its own, fixed, keeps the same bits and leaves the global random state alone.

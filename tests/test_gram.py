@@ -147,3 +147,8 @@ def test_without_any_gradient_there_is_no_step_size():
     params = mgd.Parameters((np.array([[1.0, 0.0]]),), np.array([1.0]))
     with pytest.raises(ValueError, match="params must give some gradient at X"):
         mgd.stable_step_size(net, params, [[-1.0, 0.0]])
+
+
+@pytest.mark.parametrize("n", [3, 600])
+def test_the_largest_eigenvalue_of_nothing_is_zero(n):
+    assert gram.largest_eigenvalue(np.zeros((n, n))) == 0
