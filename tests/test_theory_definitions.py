@@ -148,3 +148,13 @@ def test_a_fully_connected_network_of_depth_1_is_the_two_layer_one():
     assert definitions.definition(net, np.eye(3), 20).holds
     with pytest.raises(ValueError, match="net must have depth ≥ 2 for the cross terms"):
         definitions.cross_terms(net, np.eye(3), 20)
+
+
+def test_a_narrow_network_is_not_its_limit():
+    """The means over networks of one unit are biased: enough of them refute the limits."""
+    net, X = mgd.FullyConnected(2, 1, 3, "gelu"), np.array([[1.5, 0.0]])
+    assert not definitions.means(net, X, 1000).holds
+    assert not definitions.cross_terms(net, X, 5000).holds
+    wide = mgd.FullyConnected(2, 100, 3, "gelu")
+    assert definitions.means(wide, X, 100).holds
+    assert definitions.cross_terms(wide, X, 100).holds

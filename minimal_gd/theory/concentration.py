@@ -27,6 +27,7 @@ from minimal_gd.theory.recursions import (
     limit_layers,
     pair_products,
 )
+from minimal_gd.theory.setting import probability
 from minimal_gd.theory.technical import lipschitz_of_mean, lipschitz_of_product, within
 
 # Series end within 1e-11 of their sums.
@@ -63,7 +64,7 @@ def layer_errors(
     """
     premises.network(net)
     premises.at_least_two_layers(net, "Theorem E.1")
-    delta, constant = _probability(delta), validate.positive_number("constant", constant)
+    delta, constant = probability("delta", delta), validate.positive_number("constant", constant)
     layers = limit_layers(net, X) if limits is None else limits
     hidden = hidden_layers(net, params, X)
     covariances = [
@@ -105,7 +106,7 @@ def last_step(
     """
     premises.network(net)
     premises.at_least_two_layers(net, "the step from K^(H-1) to K^(H)")
-    delta, constant = _probability(delta), validate.positive_number("constant", constant)
+    delta, constant = probability("delta", delta), validate.positive_number("constant", constant)
     last = (limit_layers(net, X) if limits is None else limits)[-1]
     products = _products(hidden_layers(net, params, X).phi[-1])
     M = conditional_mean(net, products)
@@ -253,10 +254,3 @@ def _derived_factor(net: Network, h: int, one: LayerLimit, other: LayerLimit) ->
 def _products(phi: NDArray) -> NDArray:
     """⟨φ_il, φ_jr⟩, (n, n, p, p)."""
     return np.einsum("ilk,jrk->ijlr", phi, phi)
-
-
-def _probability(delta: float) -> float:
-    delta = validate.positive_number("delta", delta)
-    if delta >= 1:
-        raise ValueError(f"delta must be a probability between 0 and 1, got {delta}")
-    return delta

@@ -40,7 +40,7 @@ _SERIES = 1e-10
 # For E[σ″²]: nodes of the Gauss-Hermite rule, and Hermite coefficients of σ′.
 _NODES = 128
 _TERMS = 64
-_GRID = 65  # of variances
+_GRID = 33  # of variances
 
 
 def values_full_rank(activation: str | Activation, Z: NDArray) -> Comparison:

@@ -149,7 +149,7 @@ def initialisation(params: Parameters, delta: float = 1e-3) -> Comparison:
 
     Paper: the initialisation, section 3.3.
     """
-    delta = _probability("delta", delta)
+    delta = probability("delta", delta)
     entries = np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
     distance = stats.kstest(entries, "norm").statistic
     return compare("sup|F - Φ| ≤ √(log(2/δ)/2N)", distance, "≤", math.sqrt(math.log(2 / delta) / (2 * entries.size)))
@@ -178,8 +178,9 @@ def _flat(params: Parameters) -> NDArray:
     return np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
 
 
-def _probability(name: str, value: float) -> float:
-    number = validate.positive_number(name, value)
-    if number >= 1:
-        raise ValueError(f"{name} must be a probability between 0 and 1, got {value}")
+def probability(name: str, value: float) -> float:
+    """Return `value` as a float strictly between 0 and 1."""
+    number = validate.fraction(name, value)
+    if number in (0, 1):
+        raise ValueError(f"{name} must be a probability strictly between 0 and 1, got {value}")
     return number

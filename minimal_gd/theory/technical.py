@@ -27,6 +27,7 @@ from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import spectral_norm
+from minimal_gd.theory.setting import probability
 
 # Sums and norms of a few hundred rounded terms.
 ROUNDING = 1e-11
@@ -78,8 +79,7 @@ def spectral_norms(net: Network, params: Parameters, delta: float = 0.01) -> Com
     """
     premises.network(net)
     params = net.check_params(params)
-    if not 0 < validate.fraction("delta", delta) < 1:
-        raise ValueError(f"delta must be a probability between 0 and 1, got {delta}")
+    delta = probability("delta", delta)
     m = net.width
     slack = math.sqrt(2 * math.log(net.depth / delta) / m)
     right = [math.sqrt(m) * (math.sqrt(k / m) + 1 + slack) for k in net.fan_in]
