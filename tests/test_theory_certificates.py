@@ -7,6 +7,7 @@ from test_theory_theorems import CORNERS, S_1, Y, certified, small_run, too_narr
 
 import minimal_gd as mgd
 from minimal_gd.theory import certificates
+from minimal_gd.theory.constants import OpenConstants
 
 
 def check_closeness(comparison, left, right):
@@ -44,6 +45,19 @@ def test_positive_gram_matrix_in_training():
     net, run, grams, _, K_H = tiny_run()
     comparison = certificates.positive_gram(net, run, K_H)
     check_closeness(comparison, [np.linalg.eigvalsh(G)[0] for G in grams], np.linalg.eigvalsh(K_H)[0] / 2)
+
+
+def test_closeness_is_promised_for_the_widths_and_steps_of_the_theorem():
+    net, run, _, _, K_H = tiny_run()
+    opened, n, ratio = OpenConstants(width=1e-6, step=50.0), 2, 2 / np.linalg.eigvalsh(K_H)[0]
+    initial = certificates.initial_gram(net, run, K_H, opened)
+    stable = certificates.stable_gram(net, run, K_H, opened)
+    np.testing.assert_allclose(initial.premises[0].right, 1e-6 * ratio**2 * np.log(2 * n / 0.1))
+    np.testing.assert_allclose(stable.premises[0].right, 1e-6 * max(ratio**4 / 64, ratio**2 / 4))
+    np.testing.assert_allclose(stable.premises[1].right, 50 / ratio * 4 / n)
+    assert all(premise.holds for premise in (*initial.premises, *stable.premises))
+    assert not certificates.initial_gram(net, run, K_H).is_promised
+    assert not certificates.stable_gram(net, run, K_H).is_promised
 
 
 def test_the_budgets_are_those_of_each_step():

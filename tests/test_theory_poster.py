@@ -116,6 +116,7 @@ def test_poster_limit_at_the_start():
     expected = np.abs(np.linalg.eigvalsh(jacobian_gram(net, params, CORNERS) - H_LIMIT)).max()
     np.testing.assert_allclose(comparison.left, [expected], rtol=1e-8)
     np.testing.assert_allclose(comparison.right, [LAMBDA_0 / 4], rtol=1e-12)
+    np.testing.assert_allclose(comparison.premises[0].right, 2 * 2**2 / LAMBDA_0)  # n 2^L/λ_0 with L = 2
     assert not poster.initial_limit(net, params, CORNERS, H_LIMIT, share=0.01).holds
 
 
@@ -124,12 +125,12 @@ def test_poster_limit_in_training():
     p = problem(NET, 3, seed=1)
     end = mgd.gradient_descent(*p.everything, 0.05, 4).params
     H = np.array([gram.total(NET, params, p.X) / 3 for params in (p.params, end)])
-    comparison = poster.stable_limit(H, 0.1)
+    comparison = poster.stable_limit(NET, H, 0.1)
     change = jacobian_gram(NET, end, p.X) - jacobian_gram(NET, p.params, p.X)
     np.testing.assert_allclose(comparison.left, [np.abs(np.linalg.eigvalsh(change)).max()], rtol=1e-7)
     np.testing.assert_allclose(comparison.right, [0.025], rtol=1e-12)
     assert not comparison.holds
-    assert poster.stable_limit(H, 100.0).holds
+    assert poster.stable_limit(NET, H, 100.0).holds
 
 
 def test_poster_rate_of_the_flow():

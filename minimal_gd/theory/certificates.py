@@ -15,7 +15,9 @@ from minimal_gd.descent import gradient_descent
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
+from minimal_gd.theory.asked import asked_step_size, width_terms
 from minimal_gd.theory.comparison import Comparison, compare
+from minimal_gd.theory.constants import OPEN, OpenConstants
 from minimal_gd.trajectory import Trajectory
 
 
@@ -53,7 +55,9 @@ def observed_descent(
     )
 
 
-def of_run(net: Network, run: Trajectory, y: NDArray, K_H: NDArray) -> tuple[Comparison, ...]:
+def of_run(
+    net: Network, run: Trajectory, y: NDArray, K_H: NDArray, open_constants: OpenConstants = OPEN
+) -> tuple[Comparison, ...]:
     """All certificates of a run, each over all of its observed steps.
 
     Parameters
@@ -64,6 +68,8 @@ def of_run(net: Network, run: Trajectory, y: NDArray, K_H: NDArray) -> tuple[Com
     y : (n,) array
     K_H : (n, n) array
         K^(H).
+    open_constants : OpenConstants
+        For what the theorem asks, the premises of the first two.
 
     Returns
     -------
@@ -73,35 +79,43 @@ def of_run(net: Network, run: Trajectory, y: NDArray, K_H: NDArray) -> tuple[Com
     Raises
     ------
     ValueError
-        If λ_min(K^(H)) ≤ 0, or the run did not record what is needed, or is of the mean loss.
+        If λ_min(K^(H)) ≤ 0, or the run did not record what is needed, or is of the mean loss; and as `width_terms`.
 
     Paper: Appendix A.
     """
     require_loss(run, "sum")
     smallest = premises.smallest_eigenvalue(K_H)
     I_2, second_order = budgets(net, run, y, smallest)
-    return (initial_gram(net, run, K_H), stable_gram(net, run, K_H), positive_gram(net, run, K_H), I_2, second_order)
+    initial, stable = initial_gram(net, run, K_H, open_constants), stable_gram(net, run, K_H, open_constants)
+    return initial, stable, positive_gram(net, run, K_H), I_2, second_order
 
 
-def initial_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
-    """‖G^(H)(0) - K^(H)‖_2 ≤ λ/4: the first closeness fact, as Lemmas B.2, C.2 and D.2 promise it.
+def initial_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: OpenConstants = OPEN) -> Comparison:
+    """‖G^(H)(0) - K^(H)‖_2 ≤ λ/4: the first closeness fact, as Lemmas B.2, C.2 and D.2 promise it for wide nets.
 
     Paper: Appendix A.
     """
     smallest = premises.smallest_eigenvalue(K_H)
     left = np.linalg.norm(_last_grams(net, run)[0] - K_H, 2)
-    return compare("‖G^(H)(0) - K^(H)‖₂ ≤ λ/4", left, "≤", smallest / 4)
+    wide = compare("m = Ω(·)", net.width, "≥", width_terms(net, len(K_H), smallest, open_constants)["initial Gram"])
+    return compare("‖G^(H)(0) - K^(H)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=(wide,))
 
 
-def stable_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
-    """‖G^(H)(k) - G^(H)(0)‖_2 ≤ λ/4 at every observed step k > 0: the second closeness fact, Lemmas B.4, C.4, D.4.
+def stable_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: OpenConstants = OPEN) -> Comparison:
+    """‖G^(H)(k) - G^(H)(0)‖_2 ≤ λ/4 at every observed step k > 0: the second closeness fact.
+
+    Lemmas B.4, C.4 and D.4 promise it for wide nets and small steps.
 
     Paper: Appendix A.
     """
     smallest = premises.smallest_eigenvalue(K_H)
+    terms = width_terms(net, len(K_H), smallest, open_constants)
+    wide = max(term for name, term in terms.items() if name.startswith("training"))
+    small = asked_step_size(net, len(K_H), smallest, open_constants)
+    asked = (compare("m = Ω(·)", net.width, "≥", wide), compare("η = O(·)", run.step_size, "≤", small))
     G = _last_grams(net, run)
     left = np.linalg.norm(G[1:] - G[0], 2, axis=(1, 2))
-    return compare("‖G^(H)(k) - G^(H)(0)‖₂ ≤ λ/4", left, "≤", smallest / 4)
+    return compare("‖G^(H)(k) - G^(H)(0)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=asked)
 
 
 def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:

@@ -20,7 +20,7 @@ from minimal_gd.theory.layers import filter_size, hidden_layers
 # Norms of a few thousand rounded entries.
 ROUNDING = 1e-11
 # Up to this size LAPACK finds the largest singular value faster than Lanczos.
-_DENSE_LIMIT = 300
+_DENSE_LIMIT = 30
 
 _APPENDICES = {FullyConnected: ("B", "Theorem 5.1"), ResNet: ("C", "Theorem 6.1"), ConvResNet: ("D", "Theorem 7.1")}
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from minimal_gd import gram
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises, theorems
+from minimal_gd.theory import premises
+from minimal_gd.theory.asked import width_terms
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import (
     OPEN,
@@ -135,7 +136,8 @@ def initial_gram(
 ) -> Comparison:
     """‖G^(H)(0) - K^(H)‖_2 ≤ λ/4, λ = λ_min(K^(H)), where m = Ω(n² log(Hn/δ) 2^O(H)/λ²).
 
-    Without the 2^O(H) for ResNets, with a poly(p) for patches: the last term that the theorems ask of m.
+    Without the 2^O(H) for ResNets, with a poly(p) for patches: the last term that the theorems ask of m. For ResNets
+    G^(H) and λ both carry 1/H², so that the width needed does not grow with H, while 1/λ² grows as H⁴ (derived).
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ def initial_gram(
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.2")
     smallest = premises.smallest_eigenvalue(K_H)
     unit = compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)
-    width = theorems.width_terms(net, len(X), smallest, open_constants)["initial Gram"]
+    width = width_terms(net, len(X), smallest, open_constants)["initial Gram"]
     left = np.linalg.norm(gram.empirical(net, params, X)[net.depth - 1] - K_H, 2)
     asked = (unit, compare("m = Ω(·)", net.width, "≥", width))
     return compare("‖G^(H)(0) - K^(H)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=asked)

@@ -16,6 +16,7 @@ from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import certificates, dynamics, flow, premises
 from minimal_gd.theory.comparison import Comparison, compare
+from minimal_gd.theory.constants import OPEN, OpenConstants, appendix
 from minimal_gd.trajectory import Trajectory
 
 ROUNDING = 1e-11
@@ -103,7 +104,26 @@ def flow_dynamics(net: Network, params: Parameters, X: NDArray, y: NDArray) -> C
     return compare("u̇ = +ΣH^ℓ(y - u)", left, "=", right, ROUNDING)
 
 
-def initial_limit(net: Network, params: Parameters, X: NDArray, H_limit: NDArray, share: float = 1 / 4) -> Comparison:
+def asked_width(net: Network, n: int, smallest: float, open_constants: OpenConstants = OPEN) -> float:
+    """poly(n, 2^L, 1/λ_0) for the fully-connected network, poly(n, L, 1/λ_0) for ResNets, L = H + 1.
+
+    A poly is the power `open_constants.power` of the product, times `open_constants.width`, and 2^L is growth^L.
+
+    Poster: Theorem 1, Theorem 2.
+    """
+    layers = net.depth + 1
+    in_depth = open_constants.growth**layers if appendix(net)[0] == "B" else layers
+    return open_constants.width * (n * in_depth / smallest) ** open_constants.power
+
+
+def initial_limit(
+    net: Network,
+    params: Parameters,
+    X: NDArray,
+    H_limit: NDArray,
+    share: float = 1 / 4,
+    open_constants: OpenConstants = OPEN,
+) -> Comparison:
     """‖ΣH^ℓ(0) - H^∞‖_2 ≤ λ_0/4, so that ΣH^ℓ(0) → H^∞ has come near enough for the rate of the flow.
 
     Parameters
@@ -114,28 +134,36 @@ def initial_limit(net: Network, params: Parameters, X: NDArray, H_limit: NDArray
         H^∞.
     share : float > 0
         ¼ for the flow, with `stable_limit`; ⅛ leaves room for a step of descent.
+    open_constants : OpenConstants
+        For the premise, `asked_width`.
 
     Poster: the limit at the start (the ¼ is derived).
     """
     H = gram.total(net, params, X) / len(X)
-    return near(f"‖ΣH(0) - H^∞‖₂ ≤ {share:g} λ_0", H[None], H_limit, premises.smallest_eigenvalue(H_limit), share)
+    smallest = premises.smallest_eigenvalue(H_limit)
+    asked = compare("m = poly(·)", net.width, "≥", asked_width(net, len(X), smallest, open_constants))
+    return near(f"‖ΣH(0) - H^∞‖₂ ≤ {share:g} λ_0", H[None], H_limit, smallest, share, (asked,))
 
 
-def stable_limit(H: NDArray, smallest: float, share: float = 1 / 4) -> Comparison:
+def stable_limit(
+    net: Network, H: NDArray, smallest: float, share: float = 1 / 4, open_constants: OpenConstants = OPEN
+) -> Comparison:
     """‖ΣH^ℓ(t) - ΣH^ℓ(0)‖_2 ≤ λ_0/4 at every time t > 0, so that ΣH^ℓ(t) → ΣH^ℓ(0) has come near enough.
 
     Parameters
     ----------
+    net : Network
     H : (t, n, n) array
         ΣH^ℓ at every time, the first 0.
     smallest : float > 0
         λ_0.
-    share : float > 0
+    share, open_constants
         As for `initial_limit`.
 
     Poster: the limit in training (the ¼ is derived).
     """
-    return near(f"‖ΣH(t) - ΣH(0)‖₂ ≤ {share:g} λ_0", H[1:], H[0], smallest, share)
+    asked = compare("m = poly(·)", net.width, "≥", asked_width(net, H.shape[1], smallest, open_constants))
+    return near(f"‖ΣH(t) - ΣH(0)‖₂ ≤ {share:g} λ_0", H[1:], H[0], smallest, share, (asked,))
 
 
 def flow_rate(true: flow.Flow, u: NDArray, y: NDArray, H_limit: NDArray) -> Comparison:
@@ -171,7 +199,7 @@ def flow_rate(true: flow.Flow, u: NDArray, y: NDArray, H_limit: NDArray) -> Comp
         1e-12,  # at t = 0 the sides are one sum, rounded twice
         (
             near("‖ΣH(0) - H^∞‖₂ ≤ λ_0/4", H[:1], H_limit, smallest, 1 / 4),
-            stable_limit(H, smallest),
+            near("‖ΣH(t) - ΣH(0)‖₂ ≤ λ_0/4", H[1:], H[0], smallest, 1 / 4),
         ),
     )
 
@@ -194,6 +222,13 @@ def frozen_rate(H_limit: NDArray, residual: NDArray, times: ArrayLike) -> Compar
     return compare("‖exp(-H^∞t)r‖² ≤ exp(-2λ_0t)‖r‖²", left, "≤", right, ROUNDING)
 
 
-def near(claim: str, H: NDArray, other: NDArray, smallest: float, share: float) -> Comparison:
+def near(
+    claim: str,
+    H: NDArray,
+    other: NDArray,
+    smallest: float,
+    share: float,
+    asked: tuple[Comparison, ...] = (),
+) -> Comparison:
     """‖H(t) - other‖_2 ≤ share · λ_0 at every time: (t, n, n), and (n, n)."""
-    return compare(claim, np.linalg.norm(H - other, 2, axis=(1, 2)), "≤", share * smallest)
+    return compare(claim, np.linalg.norm(H - other, 2, axis=(1, 2)), "≤", share * smallest, premises=asked)

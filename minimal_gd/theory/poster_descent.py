@@ -52,15 +52,13 @@ def convergence(
     share = run.step_size * smallest
     if share >= 1:
         raise ValueError(f"step_size must be below 1/λ_0 = {1 / smallest:.6g}, got {run.step_size:.6g}")
-    H, layers = certificates.summed_grams(net, run), net.depth + 1
-    in_depth = open_constants.growth**layers if appendix(net)[0] == "B" else layers
-    step_factor = open_constants.growth**layers if appendix(net)[0] == "B" else 1
-    width = open_constants.width * (n * in_depth / smallest) ** open_constants.power
+    H = certificates.summed_grams(net, run)
+    step_factor = open_constants.growth ** (net.depth + 1) if appendix(net)[0] == "B" else 1
     asked = (
-        compare("m = poly(·)", net.width, "≥", width),
+        compare("m = poly(·)", net.width, "≥", poster.asked_width(net, n, smallest, open_constants)),
         compare("η = O(·)", run.step_size, "≤", open_constants.step * smallest / (n**2 * step_factor)),
         poster.near("‖ΣH(0) - H^∞‖₂ ≤ λ_0/8", H[:1], H_limit, smallest, 1 / 8),
-        poster.stable_limit(H, smallest, 1 / 8),
+        poster.near("‖ΣH(t) - ΣH(0)‖₂ ≤ λ_0/8", H[1:], H[0], smallest, 1 / 8),
         *certificates.budgets(net, run, y, smallest),
     )
     right = (1 - share) ** np.arange(run.steps + 1) * run.loss[0]

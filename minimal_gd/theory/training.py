@@ -155,7 +155,7 @@ def averaged_drift(net: Network, run: Trajectory, smallest: float, constant: flo
     Returns
     -------
     Comparison
-        (steps + 1, H) on both sides: the hidden layers.
+        (steps + 1, H) on both sides: the hidden layers. The premise is Condition A.1.
 
     Paper: section 4, the averaged Frobenius norm.
     """
@@ -164,7 +164,13 @@ def averaged_drift(net: Network, run: Trajectory, smallest: float, constant: flo
     constant, smallest = validate.positive_number("constant", constant), validate.positive_number("smallest", smallest)
     root = np.sqrt(net.width)
     right = constant * np.sqrt(2 * run.loss[0] * len(run.predictions[0])) / (smallest * root)
-    return compare("‖W^(h)(k) - W^(h)(0)‖_F/√m ≤ C√n‖y - u(0)‖/(λ√m)", run.distances[:, :-1] / root, "≤", right)
+    return compare(
+        "‖W^(h)(k) - W^(h)(0)‖_F/√m ≤ C√n‖y - u(0)‖/(λ√m)",
+        run.distances[:, :-1] / root,
+        "≤",
+        right,
+        premises=(theorems.induction_hypothesis(run, smallest),),
+    )
 
 
 def step_premises(
