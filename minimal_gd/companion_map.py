@@ -3,8 +3,11 @@
 from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     two_layer,
+    two_layer_flow,
     two_layer_hyperplanes,
+    two_layer_joint,
     two_layer_limit,
+    two_layer_path,
     two_layer_patterns,
     two_layer_split,
 )
@@ -13,6 +16,8 @@ _NETWORK = "test_two_layer.py::test_companion_"
 _LIMIT = "test_two_layer_limit.py::test_companion_"
 _PATTERNS = "test_two_layer_patterns.py::test_companion_"
 _SPLIT = "test_two_layer_split.py::test_companion_"
+_FLOW = "test_two_layer_flow.py::test_companion_"
+_JOINT = "test_two_layer_joint.py::test_companion_"
 
 SECTION_1 = (
     Statement("Companion Equation (1)", "section 1", "text", two_layer.equation_1, _NETWORK + "equation_1"),
@@ -69,6 +74,67 @@ PATTERNS = (
     ),
 )
 
+FLOW = (
+    Statement("Companion Equation (5)", "section 3", "text", two_layer_path.equation_5, _FLOW + "equation_5"),
+    Statement("Companion Equation (6)", "section 3", "text", two_layer_path.equation_6, _FLOW + "equation_6"),
+    Statement("Companion Equation (7)", "section 3", "text", two_layer_path.equation_7, _FLOW + "equation_7"),
+    Statement("Companion Theorem 3.2", "section 3", "text", two_layer_flow.theorem_3_2, _FLOW + "theorem_3_2"),
+    Statement(
+        "Companion Remark 3.1 (initial)",
+        "section 3",
+        "text",
+        two_layer_flow.remark_3_1_initial,
+        _FLOW + "remark_3_1_initial",
+    ),
+    Statement(
+        "Companion Remark 3.1 (training)",
+        "section 3",
+        "text",
+        two_layer_flow.remark_3_1_training,
+        _FLOW + "remark_3_1_training",
+    ),
+    Statement("Companion Lemma 3.3", "section 3", "text", two_layer_flow.lemma_3_3, _FLOW + "lemma_3_3"),
+    Statement(
+        "Companion Lemma 3.3 (distance)",
+        "section 3",
+        "derived",
+        two_layer_flow.lemma_3_3_distance,
+        _FLOW + "lemma_3_3_distance",
+    ),
+    Statement("Companion Lemma 3.4", "section 3", "text", two_layer_flow.lemma_3_4, _FLOW + "lemma_3_4"),
+    Statement(
+        "Companion Lemma 3.4 (width)", "section 3", "text", two_layer_flow.width_of_lemma_3_4, _FLOW + "lemma_3_4_width"
+    ),
+    Statement("Companion E[u_i(0)²]", "section 3", "derived", two_layer_flow.initial_predictions, _FLOW + "e_u_i_0_2"),
+    Statement(
+        "Companion Initial residual",
+        "section 3",
+        "derived",
+        two_layer_flow.initial_residual,
+        _FLOW + "initial_residual",
+    ),
+)
+
+BOTH_LAYERS = (
+    Statement(
+        "Companion Theorem 3.3", "section 3", "recalled, high", two_layer_joint.theorem_3_3, _JOINT + "theorem_3_3"
+    ),
+    Statement("Companion H and G", "Theorem 3.3", "text", two_layer_joint.gram_matrices, _JOINT + "h_and_g"),
+    Statement(
+        "Companion Dynamics of both layers",
+        "Theorem 3.3",
+        "text",
+        two_layer_joint.both_layers,
+        _JOINT + "dynamics_of_both_layers",
+    ),
+    Statement("Companion G ⪰ 0", "Theorem 3.3", "text", two_layer_joint.order, _JOINT + "g_is_positive_semi_definite"),
+    Statement("Companion Lemma A.2", "Appendix A", "recalled, low", two_layer_joint.lemma_a_2, _JOINT + "lemma_a_2"),
+    Statement("Companion Lemma A.3", "Appendix A", "recalled, low", two_layer_joint.lemma_a_3, _JOINT + "lemma_a_3"),
+    Statement("Companion Lemma A.4", "Appendix A", "recalled, low", two_layer_joint.lemma_a_4, _JOINT + "lemma_a_4"),
+    Statement("Companion Lemma A.5", "Appendix A", "recalled, low", two_layer_joint.lemma_a_5, _JOINT + "lemma_a_5"),
+    Statement("Companion Lemma A.6", "Appendix A", "recalled, low", two_layer_joint.lemma_a_6, _JOINT + "lemma_a_6"),
+)
+
 SPLIT = (
     Statement("Companion S_i", "section 4", "derived", two_layer_patterns.changed_patterns, _PATTERNS + "s_i"),
     Statement("Companion Lemma 4.1", "section 4", "text", two_layer_patterns.lemma_4_1, _PATTERNS + "lemma_4_1"),
@@ -89,4 +155,4 @@ SPLIT = (
     ),
 )
 
-COMPANION = (*SECTION_1, *LIMIT, *PATTERNS, *SPLIT)
+COMPANION = (*SECTION_1, *LIMIT, *PATTERNS, *FLOW, *BOTH_LAYERS, *SPLIT)

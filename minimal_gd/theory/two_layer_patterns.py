@@ -275,5 +275,5 @@ def changed_patterns(net: TwoLayerReLU, start: Parameters, params: Parameters, X
     )
 
 
-def _H(net: TwoLayerReLU, params: Parameters, X: NDArray) -> NDArray:  # noqa: N802
+def _H(net: TwoLayerReLU, params: Parameters, X: NDArray) -> NDArray:
     return gram.empirical(net, params, X)[0]
