@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 import minimal_gd as mgd
-from minimal_gd.theory import dynamics, theorems
+from minimal_gd.theory import asked, dynamics
 
 OPTIONS = {
     "samples": 8,
@@ -73,7 +73,7 @@ def compute(options: SimpleNamespace) -> common.Numbers:
             numbers[common.key(f"{title} step sizes")] = sizes
             numbers[common.key(f"{title} smallest")] = np.array(smallest)
             numbers[common.key(f"{title} smallest in training")] = np.array(least)
-            numbers[common.key(f"{title} asked")] = np.array(theorems.asked_step_size(net, len(y), smallest))
+            numbers[common.key(f"{title} asked")] = np.array(asked.step_size(net, len(y), smallest))
     return numbers
 
 
@@ -87,7 +87,7 @@ def draw(numbers: common.Numbers) -> Figure:
     figure = Figure(figsize=(8.4, 5.6))
     axes = figure.subplots(2, 3, sharey="row")
     for (above, below), title in zip(axes.T, common.ARCHITECTURES, strict=True):
-        training, firsts, sizes, smallest, least, asked = (
+        training, firsts, sizes, smallest, least, asked_size = (
             numbers[common.key(f"{title} {kind}")]
             for kind in ("training", "first steps", "step sizes", "smallest", "smallest in training", "asked")
         )
@@ -96,7 +96,7 @@ def draw(numbers: common.Numbers) -> Figure:
             below.loglog(sizes, first, dash, color=colour)
         above.axhline(sizes[-1] * smallest / 8, color="black", linestyle="--", label=r"budget, $\eta\lambda/8$")
         below.loglog(sizes, sizes * smallest / 8, "--", color="black")
-        below.axvline(asked, color="black", linestyle=":", label=r"$\eta$ asked, constants 1")
+        below.axvline(asked_size, color="black", linestyle=":", label=r"$\eta$ asked, constants 1")
         above.set(title=f"{title}\n" + rf"$\lambda_{{\min}}(G^{{(H)}}(k))$ ≥ {least.min() / smallest:.2f} $\lambda$")
         above.set_xlabel("step $k$")
         below.set_xlabel(r"step size $\eta$")

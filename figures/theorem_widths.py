@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import minimal_gd as mgd
-from minimal_gd.theory import theorems
+from minimal_gd.theory import asked, theorems
 
 OPTIONS = {
     "samples": "4 8 16 32",
@@ -89,7 +89,7 @@ def _widths(
     def keeps_rate(m: int) -> bool:
         return theorems.keeps_rate(net_of_width(m)[0], X, y, smallest, step_size, steps, seeds)
 
-    terms = theorems.width_terms(net, len(y), smallest)
+    terms = asked.width_terms(net, len(y), smallest)
     squares = [np.linalg.norm(mgd.gram.empirical(net, net.init(seed), X)[net.depth - 1] - K, 2) ** 2 for seed in seeds]
     return {name: terms[name] for name in TERMS} | {
         "certificate": net.width * np.mean(squares) / (smallest / 4) ** 2,
