@@ -73,7 +73,7 @@ def compute(options: SimpleNamespace) -> common.Numbers:
             numbers[common.key(f"{title} step sizes")] = sizes
             numbers[common.key(f"{title} smallest")] = np.array(smallest)
             numbers[common.key(f"{title} smallest in training")] = np.array(least)
-            numbers[common.key(f"{title} asked")] = np.array(asked.step_size(net, len(y), smallest))
+            numbers[common.key(f"{title} asked")] = np.array(asked.asked_step_size(net, len(y), smallest))
     return numbers
 
 
