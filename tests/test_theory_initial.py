@@ -134,6 +134,11 @@ def test_inputs_that_are_no_unit_vectors_are_reported():
         (lambda: initial.norms(mgd.TwoLayerReLU(3, 5), None, CORNERS), TypeError, "net must be a FullyConnected"),
         (lambda: initial.initial_gram(FC, FC.init(0), CORNERS, np.ones((3, 3))), ValueError, "λ_min"),
         (
+            lambda: initial.initial_gram(FC, FC.init(0), CORNERS[[0, 1, 0]], np.ones((3, 3))),
+            ValueError,
+            "samples 0 and 2 are parallel",
+        ),
+        (
             lambda: initial.initial_gram(mgd.ResNet(3, 5, 1), mgd.ResNet(3, 5, 1).init(0), CORNERS, np.eye(3)),
             ValueError,
             "depth ≥ 2",

@@ -202,6 +202,16 @@ def small_run(**options):
     return net, mgd.gradient_descent(net, net.init(0), CORNERS, Y, 0.1, 2, **options)
 
 
+def test_the_reason_for_a_singular_limit_is_named():
+    net, X = mgd.FullyConnected(2, 20, 2, "sincos"), np.array([[1.0, 0.0], [1.0, 0.0]])
+    K_H = np.ones((2, 2))
+    with pytest.raises(ValueError, match="samples 0 and 1 are parallel"):
+        theorems.convergence(net, certified(net, X, 0.01, 1), X, Y, K_H)
+    square = mgd.FullyConnected(2, 20, 1, "square")
+    with pytest.raises(ValueError, match="the activation is a polynomial of degree 2"):
+        certificates.of_run(square, certified(square, CORNERS, 0.01, 1), Y, K_H)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

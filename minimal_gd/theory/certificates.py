@@ -84,7 +84,7 @@ def of_run(
     Paper: Appendix A.
     """
     require_loss(run, "sum")
-    smallest = premises.smallest_eigenvalue(K_H)
+    smallest = premises.smallest_eigenvalue(K_H, net=net)
     I_2, second_order = budgets(net, run, y, smallest)
     initial, stable = initial_gram(net, run, K_H, open_constants), stable_gram(net, run, K_H, open_constants)
     return initial, stable, positive_gram(net, run, K_H), I_2, second_order
@@ -95,7 +95,7 @@ def initial_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: Op
 
     Paper: Appendix A.
     """
-    smallest = premises.smallest_eigenvalue(K_H)
+    smallest = premises.smallest_eigenvalue(K_H, net=net)
     left = np.linalg.norm(_last_grams(net, run)[0] - K_H, 2)
     wide = compare("m = Ω(·)", net.width, "≥", width_terms(net, len(K_H), smallest, open_constants)["initial Gram"])
     return compare("‖G^(H)(0) - K^(H)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=(wide,))
@@ -108,7 +108,7 @@ def stable_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: Ope
 
     Paper: Appendix A.
     """
-    smallest = premises.smallest_eigenvalue(K_H)
+    smallest = premises.smallest_eigenvalue(K_H, net=net)
     terms = width_terms(net, len(K_H), smallest, open_constants)
     wide = max(term for name, term in terms.items() if name.startswith("training"))
     small = asked_step_size(net, len(K_H), smallest, open_constants)
@@ -123,7 +123,7 @@ def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
 
     Paper: Appendix A.
     """
-    smallest = premises.smallest_eigenvalue(K_H)
+    smallest = premises.smallest_eigenvalue(K_H, net=net)
     left = np.linalg.eigvalsh(_last_grams(net, run))[:, 0]
     asked = (initial_gram(net, run, K_H), stable_gram(net, run, K_H))
     return compare("λ_min(G^(H)(k)) ≥ λ/2", left, "≥", smallest / 2, premises=asked)

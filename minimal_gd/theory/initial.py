@@ -164,7 +164,7 @@ def initial_gram(
     Paper: Lemma B.2, Lemma C.2, Lemma D.2.
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.2")
-    smallest = premises.smallest_eigenvalue(K_H)
+    smallest = premises.smallest_eigenvalue(K_H, net=net, X=X)
     unit = compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)
     width = width_terms(net, len(X), smallest, open_constants)["initial Gram"]
     left = np.linalg.norm(gram.empirical(net, params, X)[net.depth - 1] - K_H, 2)

@@ -140,7 +140,7 @@ def initial_limit(
     Poster: the limit at the start (the ¼ is derived).
     """
     H = gram.total(net, params, X) / len(X)
-    smallest = premises.smallest_eigenvalue(H_limit)
+    smallest = premises.smallest_eigenvalue(H_limit, net=net, X=X)
     asked = compare("m = poly(·)", net.width, "≥", asked_width(net, len(X), smallest, open_constants))
     return near(f"‖ΣH(0) - H^∞‖₂ ≤ {share:g} λ_0", H[None], H_limit, smallest, share, (asked,))
 

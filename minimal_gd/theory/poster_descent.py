@@ -48,7 +48,7 @@ def convergence(
     Poster: Theorem 1, Theorem 2.
     """
     certificates.require_loss(run, "mean")
-    smallest, n = premises.smallest_eigenvalue(H_limit), len(y)
+    smallest, n = premises.smallest_eigenvalue(H_limit, net=net), len(y)
     share = run.step_size * smallest
     if share >= 1:
         raise ValueError(f"step_size must be below 1/λ_0 = {1 / smallest:.6g}, got {run.step_size:.6g}")

@@ -101,7 +101,7 @@ def convergence(
     Paper: Theorem 5.1, Theorem 6.1, Theorem 7.1.
     """
     premises.warn_unless_unit(X, appendix(net)[1])
-    smallest = premises.smallest_eigenvalue(K_H)
+    smallest = premises.smallest_eigenvalue(K_H, net=net, X=X)
     norms = np.linalg.norm(X.reshape(len(X), -1), axis=1)
     asked = (
         compare("‖x_i‖ = 1", norms, "=", 1, _UNIT),
