@@ -3,6 +3,7 @@
 from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     two_layer,
+    two_layer_descent,
     two_layer_flow,
     two_layer_hyperplanes,
     two_layer_joint,
@@ -18,6 +19,7 @@ _PATTERNS = "test_two_layer_patterns.py::test_companion_"
 _SPLIT = "test_two_layer_split.py::test_companion_"
 _FLOW = "test_two_layer_flow.py::test_companion_"
 _JOINT = "test_two_layer_joint.py::test_companion_"
+_DESCENT = "test_two_layer_descent.py::test_companion_"
 
 SECTION_1 = (
     Statement("Companion Equation (1)", "section 1", "text", two_layer.equation_1, _NETWORK + "equation_1"),
@@ -135,6 +137,23 @@ BOTH_LAYERS = (
     Statement("Companion Lemma A.6", "Appendix A", "recalled, low", two_layer_joint.lemma_a_6, _JOINT + "lemma_a_6"),
 )
 
+DESCENT = (
+    Statement("Companion Theorem 4.1", "section 4", "text", two_layer_descent.theorem_4_1, _DESCENT + "theorem_4_1"),
+    Statement(
+        "Companion Condition 4.1", "section 4", "text", two_layer_descent.condition_4_1, _DESCENT + "condition_4_1"
+    ),
+    Statement(
+        "Companion Corollary 4.1", "section 4", "text", two_layer_descent.corollary_4_1, _DESCENT + "corollary_4_1"
+    ),
+    Statement(
+        "Companion Corollary 4.1 (sum)",
+        "section 4",
+        "derived",
+        two_layer_descent.geometric_sum,
+        _DESCENT + "corollary_4_1_sum",
+    ),
+)
+
 SPLIT = (
     Statement("Companion S_i", "section 4", "derived", two_layer_patterns.changed_patterns, _PATTERNS + "s_i"),
     Statement("Companion Lemma 4.1", "section 4", "text", two_layer_patterns.lemma_4_1, _PATTERNS + "lemma_4_1"),
@@ -155,4 +174,4 @@ SPLIT = (
     ),
 )
 
-COMPANION = (*SECTION_1, *LIMIT, *PATTERNS, *FLOW, *BOTH_LAYERS, *SPLIT)
+COMPANION = (*SECTION_1, *LIMIT, *PATTERNS, *FLOW, *BOTH_LAYERS, *DESCENT, *SPLIT)
