@@ -4,6 +4,7 @@ from minimal_gd.statement import Statement
 from minimal_gd.theory import (
     two_layer,
     two_layer_descent,
+    two_layer_experiments,
     two_layer_flow,
     two_layer_hyperplanes,
     two_layer_joint,
@@ -20,6 +21,7 @@ _SPLIT = "test_two_layer_split.py::test_companion_"
 _FLOW = "test_two_layer_flow.py::test_companion_"
 _JOINT = "test_two_layer_joint.py::test_companion_"
 _DESCENT = "test_two_layer_descent.py::test_companion_"
+_EXPERIMENTS = "test_two_layer_experiments.py::test_companion_"
 
 SECTION_1 = (
     Statement("Companion Equation (1)", "section 1", "text", two_layer.equation_1, _NETWORK + "equation_1"),
@@ -174,4 +176,16 @@ SPLIT = (
     ),
 )
 
-COMPANION = (*SECTION_1, *LIMIT, *PATTERNS, *FLOW, *BOTH_LAYERS, *DESCENT, *SPLIT)
+SECTION_5 = (
+    Statement(
+        "Companion Section 5 (a)", "section 5", "text", two_layer_experiments.section_5_a, _EXPERIMENTS + "section_5_a"
+    ),
+    Statement(
+        "Companion Section 5 (b)", "section 5", "text", two_layer_experiments.section_5_b, _EXPERIMENTS + "section_5_b"
+    ),
+    Statement(
+        "Companion Section 5 (c)", "section 5", "text", two_layer_experiments.section_5_c, _EXPERIMENTS + "section_5_c"
+    ),
+)
+
+COMPANION = (*SECTION_1, *LIMIT, *PATTERNS, *FLOW, *BOTH_LAYERS, *DESCENT, *SPLIT, *SECTION_5)
