@@ -14,6 +14,8 @@ from tqdm.auto import tqdm
 
 # The quickest first.
 FIGURES = (
+    "proof_map",
+    "architectures",
     "gradient_check",
     "layers",
     "positive_definiteness",
