@@ -30,6 +30,7 @@ FIGURES = (
     "gram_limit",
     "depth",
     "decomposition",
+    "two_layer_relu",
     "randomisation_test",
 )
 

@@ -19,7 +19,7 @@ from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory.comparison import Comparison, compare
 
-WIDTHS = (500, 1000, 2000, 4000, 8000)
+WIDTHS = (32, 128, 512, 2048, 8192)
 # Patterns and distances are taken over so many bytes of preactivations at a time.
 _BLOCK_BYTES = 2**25
 
