@@ -74,6 +74,13 @@ PATTERNS = (
         _PATTERNS + "lemma_3_2_entries",
     ),
     Statement(
+        "Companion Lemma 3.2 (expectation)",
+        "section 3",
+        "text",
+        two_layer_patterns.expected_change,
+        _PATTERNS + "lemma_3_2_expectation",
+    ),
+    Statement(
         "Companion Lemma 3.2 (Markov)", "section 3", "text", two_layer_patterns.markov, _PATTERNS + "lemma_3_2_markov"
     ),
 )

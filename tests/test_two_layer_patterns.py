@@ -116,6 +116,18 @@ def test_companion_lemma_3_2_entries():
     assert comparison.left.max() > 0
 
 
+def test_companion_lemma_3_2_expectation():
+    """Companion Lemma 3.2 (expectation)."""
+    net = mgd.TwoLayerReLU(3, 4000)
+    start = net.init(0)
+    comparison = two_layer_patterns.expected_change(net, start, X, 0.05)
+    assert comparison.holds
+    np.testing.assert_allclose(comparison.left, union_bound(start, X, 0.05), rtol=1e-10)
+    np.testing.assert_allclose(comparison.right, 0.2 / math.sqrt(2 * math.pi), rtol=1e-12)
+    # weights a tenth as large are ten times as often near a kink
+    assert not two_layer_patterns.expected_change(net, start.map(lambda array: array / 10), X, 0.05).holds
+
+
 def test_companion_lemma_3_2_markov():
     """Companion Lemma 3.2 (Markov)."""
     comparison = two_layer_patterns.markov(NET, START, X, 0.02, OpenConstants(failure=0.3))
@@ -218,6 +230,10 @@ def test_a_wrong_argument_is_named(call, error, words):
 
 
 def test_inputs_that_are_not_unit_vectors_are_warned_of():
-    for statement in (two_layer_patterns.lemma_3_2, lambda *args: two_layer_patterns.markov(*args, 0.1)):
+    for statement in (
+        two_layer_patterns.lemma_3_2,
+        lambda *args: two_layer_patterns.markov(*args, 0.1),
+        lambda *args: two_layer_patterns.expected_change(*args, 0.1),
+    ):
         with pytest.warns(UserWarning, match=r"Lemma 3\.2 of the companion asks for unit inputs"):
             statement(NET, START, 2 * X)

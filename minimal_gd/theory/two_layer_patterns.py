@@ -171,6 +171,19 @@ def largest_change(net: TwoLayerReLU, start: Parameters, X: NDArray, radius: flo
     return np.abs(X @ X.T) * (1 - both_stay)
 
 
+def expected_change(net: TwoLayerReLU, start: Parameters, X: NDArray, radius: float) -> Comparison:
+    """E|H_ij - H_ij(0)| ≤ 4R/√(2π), for unit inputs: the mean over units of |x_iᵀx_j| I{A_ir or A_jr}.
+
+    The tolerance is six standard errors of that mean.
+
+    Companion: Lemma 3.2 (expectation).
+    """
+    left = largest_change(net, start, X, radius)
+    premises.warn_unless_unit(X, "Lemma 3.2 of the companion")
+    right = 4 * radius / math.sqrt(2 * math.pi)
+    return compare("E|H_ij - H_ij(0)| ≤ 4R/√(2π)", left, "≤", right, 6 / math.sqrt(right * net.width))
+
+
 def markov(
     net: TwoLayerReLU, start: Parameters, X: NDArray, radius: float, open_constants: OpenConstants = DERIVED
 ) -> Comparison:
