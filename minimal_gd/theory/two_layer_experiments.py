@@ -186,7 +186,7 @@ def _watch(start: Parameters, X: NDArray) -> Callable[[int, Parameters], list[fl
         changed, furthest = 0, 0.0
         for units, then in zip(blocks, before, strict=True):
             now = params.W[0][units]
-            changed += np.count_nonzero((X @ now.T >= 0) != then)
+            changed += int(np.count_nonzero((X @ now.T >= 0) != then))
             furthest = max(furthest, float(np.linalg.norm(now - W[units], axis=1).max()))
         return [changed / (n * len(W)), furthest]
 

@@ -213,7 +213,7 @@ def remark_3_1_initial(
 
     def square(width: int, seed: int) -> float:
         net = TwoLayerReLU(X.shape[1], width)
-        return np.linalg.norm(gram.empirical(net, net.init(_stream(width, seed)), X)[0] - limit, 2) ** 2
+        return float(np.linalg.norm(gram.empirical(net, net.init(_stream(width, seed)), X)[0] - limit, 2)) ** 2
 
     left = _slope(widths, seeds, square)
     return compare("‖H(0) - H^∞‖₂ ∝ m^(-1/2)", left, "=", -0.5, tolerance)
@@ -247,7 +247,7 @@ def remark_3_1_training(
     def square(width: int, seed: int) -> float:
         net = TwoLayerReLU(X.shape[1], width)
         path = gradient_path(net, net.init(_stream(width, seed)), X, y, [time], tolerance=1e-4)
-        return np.linalg.norm(path.H[1] - path.H[0], 2) ** 2
+        return float(np.linalg.norm(path.H[1] - path.H[0], 2)) ** 2
 
     left = _slope(widths, seeds, square)
     return compare("‖H(t) - H(0)‖₂ = O(m^(-1/2))", left, "≤", -0.5, tolerance)

@@ -146,7 +146,7 @@ def lemma_a_2(
     R_w = allowed_radius(len(H), smallest, open_constants)
     R_a = allowed_output_radius(len(H), smallest, constant)
     entries = largest_change(net, start, X, R_w) + np.abs(np.asarray(X) @ np.asarray(X).T) * R_a * (2 + R_a)
-    change, initial = np.linalg.norm(entries, 2), np.linalg.eigvalsh(H)[0]
+    change, initial = float(np.linalg.norm(entries, 2)), np.linalg.eigvalsh(H)[0]
     return compare(
         "‖H - H(0)‖₂ < λ_0/4, λ_0/2 < λ_min(H)",
         [change, smallest / 2],

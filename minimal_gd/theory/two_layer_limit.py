@@ -188,7 +188,7 @@ def lemma_3_1(
     limit, smallest = h_infinity(X), lambda_0(X)
     return compare(
         "‖H(0) - H^∞‖₂ ≤ λ_0/4, ¾λ_0 ≤ λ_min(H(0))",
-        [np.linalg.norm(H - limit, 2), 0.75 * smallest],
+        [float(np.linalg.norm(H - limit, 2)), 0.75 * smallest],
         "≤",
         [smallest / 4, np.linalg.eigvalsh(H)[0]],
         premises=(compare("m = Ω(·)", net.width, "≥", asked_width(len(X), smallest, open_constants)),),

@@ -229,8 +229,8 @@ def lemma_3_2(net: TwoLayerReLU, start: Parameters, X: NDArray, open_constants: 
     H = _H(two_layer.network(net), start, X)
     premises.warn_unless_unit(X, "Lemma 3.2 of the companion")
     smallest = lambda_0(X)
-    change = np.linalg.norm(largest_change(net, start, X, allowed_radius(len(X), smallest, open_constants)), 2)
-    initial = np.linalg.eigvalsh(H)[0]
+    worst = largest_change(net, start, X, allowed_radius(len(X), smallest, open_constants))
+    change, initial = float(np.linalg.norm(worst, 2)), np.linalg.eigvalsh(H)[0]
     return compare(
         "‖H - H(0)‖₂ < λ_0/4, λ_0/2 < λ_min(H)",
         [change, smallest / 2],

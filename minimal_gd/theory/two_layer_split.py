@@ -28,6 +28,7 @@ class PatternStep:
 
     Attributes
     ----------
+    net : TwoLayerReLU
     step : DescentStep
         From W(k) to W(k+1).
     start : Parameters
@@ -43,6 +44,7 @@ class PatternStep:
         symmetric.
     """
 
+    net: TwoLayerReLU
     step: DescentStep
     start: Parameters
     radius: float
@@ -104,6 +106,7 @@ def pattern_step(
     active = two_layer.patterns(net, step.before, X).astype(np.float64)
     H_perp = X @ X.T * ((active * leaves * a**2) @ active.T) / m
     return PatternStep(
+        net,
         step,
         start,
         radius,
@@ -229,7 +232,7 @@ def total_factor(
     whole = factor(len(step.y), smallest, step.step_size, pattern.radius, open_constants, constant)
     asked = (
         compare("λ_min(H(k)) ≥ λ_0/2", np.linalg.eigvalsh(pattern.H)[0], "≥", smallest / 2),
-        lemma_4_1(step.net, pattern.start, step.X, pattern.radius, open_constants, constant),
+        lemma_4_1(pattern.net, pattern.start, step.X, pattern.radius, open_constants, constant),
         *_within(pattern),
     )
     left = np.sum((step.y - step.u_next) ** 2)
