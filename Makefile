@@ -19,6 +19,17 @@ pictures: $(VENV)/installed  ## Draw every figure again and renew the committed 
 test: $(VENV)/installed-test  ## Run the tests
 	$(BIN)/python -m pytest
 
+book: $(VENV)/installed-book  ## Build the course as an HTML book, build/book/index.html; it runs every chapter
+	$(BIN)/python chapters/make_index.py
+	rm -rf build/book
+	$(BIN)/python -m sphinx -W --keep-going -E -d build/book-doctrees chapters build/book
+
+notebooks: $(VENV)/installed-book  ## Write every chapter as a Jupyter notebook, build/notebooks
+	$(BIN)/python chapters/make_notebooks.py
+
+verify: $(VENV)/installed  ## Compute both sides of every statement of the papers, as one table
+	$(BIN)/python -m minimal_gd.verify
+
 lint: $(VENV)/installed-lint  ## Check style with ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -44,4 +55,4 @@ $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-.PHONY: help figures pictures test lint bench bench-limits clean
+.PHONY: help figures pictures verify book notebooks test lint bench bench-limits clean

@@ -1,0 +1,98 @@
+"""One network with its data, its limits and its training: what the statements are computed on, each made once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from numpy.typing import NDArray
+
+from minimal_gd import gram
+from minimal_gd.networks import Network
+from minimal_gd.parameters import Parameters
+from minimal_gd.theory import certificates, dynamics, premises
+from minimal_gd.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on unit inputs, from its initialisation to the end of its training.
+
+    Attributes
+    ----------
+    net : Network
+    X : (n, *input_shape) array
+        Unit inputs, no two parallel.
+    y : (n,) array
+    steps : int
+        How long it trains.
+    """
+
+    net: Network
+    X: NDArray
+    y: NDArray
+    steps: int
+
+    @cached_property
+    def params(self) -> Parameters:
+        """θ(0)."""
+        return self.net.init(0)
+
+    @cached_property
+    def K(self) -> NDArray:
+        """Θ^(1), …, Θ^(H+1)."""
+        return gram.limiting(self.net, self.X)[0]
+
+    @property
+    def K_H(self) -> NDArray:
+        """K^(H)."""
+        return self.K[self.net.depth - 1]
+
+    @cached_property
+    def smallest(self) -> float:
+        """λ_min(K^(H))."""
+        return premises.smallest_eigenvalue(self.K_H)
+
+    @cached_property
+    def G(self) -> NDArray:
+        """ΣG^(h)(0) over the layers that are trained."""
+        return gram.total(self.net, self.params, self.X)
+
+    @cached_property
+    def step_size(self) -> float:
+        """η = 1/λ_max(ΣG(0))."""
+        return gram.stable_step_size(self.net, self.params, self.X)
+
+    @cached_property
+    def run(self) -> Trajectory:
+        """Descent with everything recorded that the certificates ask for."""
+        return certificates.observed_descent(self.net, self.params, self.X, self.y, self.step_size, self.steps)
+
+    @cached_property
+    def step(self) -> dynamics.DescentStep:
+        """The first step of descent."""
+        return dynamics.descent_step(self.net, self.params, self.X, self.y, self.step_size)
+
+    @cached_property
+    def mean_run(self) -> Trajectory:
+        """The same descent in the poster's normalisation, (1/2n) Σ."""
+        step_size = len(self.y) * self.step_size
+        return certificates.observed_descent(*self.everything, step_size, self.steps, normalisation="mean")
+
+    @property
+    def u(self) -> NDArray:
+        """u(0)."""
+        return self.step.u
+
+    @property
+    def residual(self) -> NDArray:
+        """y - u(0)."""
+        return self.step.residual
+
+    @property
+    def at_start(self) -> tuple[Network, Parameters, NDArray]:
+        """The network as it starts, and its inputs."""
+        return self.net, self.params, self.X
+
+    @property
+    def everything(self) -> tuple[Network, Parameters, NDArray, NDArray]:
+        """What most functions take."""
+        return self.net, self.params, self.X, self.y
