@@ -14,17 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd import kernels
+
 
 @dataclass(frozen=True)
 class ClosedForm:
     """The expectations of one activation.
+
+    `products` takes variances a (q, r, 1) and b (q, 1, c) and covariances c (q, r, c), ab ≥ c² up to rounding; the
+    others take variances of any shape.
 
     Attributes
     ----------
     mean : callable
         a -> E[σ(u)].
     products : callable
-        (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], two new arrays, for arrays that broadcast, ab ≥ c² up to rounding.
+        (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], two new (q, r, c) arrays.
     radial : callable
         a -> E[u²σ′(u)²], or more.
     curvature, radial_curvature : callable, optional
@@ -63,14 +68,11 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]
     The first: by Price its derivative in c is the second; indeed ∂√(ab - c²)/∂c = -c/√(ab - c²) and ∂θ/∂c =
     -1/√(ab - c²), so that the other two terms cancel; and it vanishes at c = -√(ab), θ = π, as it must.
     """
-    root = np.sqrt(determinant(a, b, c))
-    both = np.arctan2(root, c + 0.0)  # -0.0 would turn the angle into π
-    both -= math.pi
-    both *= -1 / (2 * math.pi)
-    product = root
-    product *= 1 / (2 * math.pi)
-    product += both * c
-    if np.any(a == 0) and np.any(b == 0):
+    product, both = np.empty_like(c), np.empty_like(c)
+    kernels.pair_root(a, b, c, 0.0, 0.0, 1.0, product)
+    np.arctan2(product, c + 0.0, out=both)  # -0.0 would turn the angle into π
+    kernels.relu_pair(product, both, c)
+    if not a.all() and not b.all():
         both = np.where((a == 0) & (b == 0), 1.0, both)
     return product, both
 
@@ -92,8 +94,11 @@ def erf_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
     The second is (4/π) E[e^(-u² - v²)] = (4/π) det(I + 2Σ)^(-½); the first vanishes at c = 0, and by Price its
     derivative is the second.
     """
-    root = np.sqrt(4 * determinant(a, b, c) + (1 + 2 * a + 2 * b))
-    return 2 / math.pi * np.arctan2(2 * c, root), 4 / math.pi / root
+    root, product = np.empty_like(c), 2 * c
+    kernels.pair_root(a, b, c, 1.0, 2.0, 4.0, root)
+    np.arctan2(product, root, out=product)
+    product *= 2 / math.pi
+    return product, np.divide(4 / math.pi, root, out=root)
 
 
 def erf_radial(a: NDArray) -> NDArray:

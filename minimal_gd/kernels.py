@@ -5,6 +5,8 @@ channels along the second axis. The kernels release the GIL, so that blocks of s
 allocate nothing.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -72,6 +74,41 @@ def add_col2im(phi: NDArray, grid: tuple[int, int], window: tuple[int, int], x: 
             if source != OUTSIDE:
                 for channel in range(x.shape[1]):
                     x[source, channel] += patch[channel * q + offset]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def correlations(covariance: NDArray, first: NDArray, second: NDArray, rho: NDArray) -> None:
+    """ρ = c/st, kept within [-1, 1].
+
+    Parameters
+    ----------
+    covariance : (q, r, c) array
+    first, second : (q, r) and (q, c) arrays
+        1/s and 1/t, 0 for 0.
+    rho : (q, r, c) array, written
+    """
+    for q in range(rho.shape[0]):
+        for i in range(rho.shape[1]):
+            x, c, inverse, others = rho[q, i], covariance[q, i], first[q, i], second[q]
+            for j in range(len(x)):
+                x[j] = min(max(c[j] * inverse * others[j], -1.0), 1.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def add_means(product: NDArray, s: NDArray, t: NDArray, first: NDArray, second: NDArray) -> None:
+    """Turn p(ρ) into s t p(ρ) + E[σ(u)] E[σ(v)], in place.
+
+    Parameters
+    ----------
+    product : (q, r, c) array
+    s, first : (q, r) arrays
+    t, second : (q, c) arrays
+    """
+    for q in range(product.shape[0]):
+        for i in range(product.shape[1]):
+            p, scale, scales, mean, means = product[q, i], s[q, i], t[q], first[q, i], second[q]
+            for j in range(len(p)):
+                p[j] = p[j] * scale * scales[j] + mean * means[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -181,3 +218,63 @@ def series(
             for j in range(len(x)):
                 dp[j] = dp[j] * x[j] + p[j]
                 p[j] = p[j] * x[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def pair_root(
+    a: NDArray, b: NDArray, c: NDArray, constant: float, linear: float, quadratic: float, root: NDArray
+) -> None:
+    """√(constant + linear (a + b) + quadratic (ab - c²)), entry by entry, with ab - c² ≥ 0 but for rounding.
+
+    Parameters
+    ----------
+    a, b, c : (q, r, 1), (q, 1, c) and (q, r, c) arrays
+    root : (q, r, c) array, written
+    """
+    for q in range(c.shape[0]):
+        for i in range(c.shape[1]):
+            first, second, third, out = a[q, i, 0], b[q, 0], c[q, i], root[q, i]
+            for j in range(len(out)):
+                determinant = first * second[j] - third[j] * third[j]
+                if determinant < 0:
+                    determinant = 0.0
+                out[j] = math.sqrt(constant + linear * (first + second[j]) + quadratic * determinant)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def relu_pair(root: NDArray, angle: NDArray, c: NDArray) -> None:
+    """Turn √(ab - c²) and θ into (√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, in place.
+
+    Parameters
+    ----------
+    root, angle, c : (q, r, c) arrays
+    """
+    turn = 1 / (2 * math.pi)
+    for q in range(c.shape[0]):
+        for i in range(c.shape[1]):
+            first, second, third = root[q, i], angle[q, i], c[q, i]
+            for j in range(len(third)):
+                both = 0.5 - turn * second[j]
+                first[j] = turn * first[j] + both * third[j]
+                second[j] = both
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def layer_gram(P: NDArray, B: NDArray, square: float, D: NDArray, theta: NDArray) -> None:
+    """Θ = β² Σ_l P D B, and D becomes β² D B, for all pairs of samples.
+
+    Parameters
+    ----------
+    P, B : (p, r, c) arrays
+    square : float
+        β².
+    D : (p, r, c) array, changed
+    theta : (r, c) array, written
+    """
+    theta[:] = 0
+    for position in range(P.shape[0]):
+        for i in range(P.shape[1]):
+            p, b, d, total = P[position, i], B[position, i], D[position, i], theta[i]
+            for j in range(len(p)):
+                d[j] = square * d[j] * b[j]
+                total[j] += p[j] * d[j]

@@ -200,10 +200,10 @@ def test_a_leaky_relu_is_as_exact_as_its_closed_form(a, b, rho):
     """leaky = 0.1 z + 0.9 relu."""
     c = rho * math.sqrt(a * b)
     result = pair_expectations(mgd.Activation(leaky, leaky_slope), a, b, c)
-    a, b, c = (np.array(argument) for argument in (a, b, c))
-    slopes = 0.01 + 2 * 0.09 * 0.5 + 0.81 * closed_forms.relu_products(a, b, c)[1]
+    relu, both = (expectation[0, 0, 0] for expectation in closed_forms.relu_products(*cubes(a, b, c)))
+    slopes = 0.01 + 2 * 0.09 * 0.5 + 0.81 * both
     # E[z relu] = c/2
-    product = 0.01 * c + 0.09 * c + 0.81 * closed_forms.relu_products(a, b, c)[0]
+    product = 0.01 * c + 0.09 * c + 0.81 * relu
     assert abs(result.slope_product - slopes) <= result.slope_error <= 1e-11
     assert abs(result.product - product) <= result.product_error <= 1e-11 * math.sqrt(a * b)
 
@@ -251,14 +251,18 @@ def test_what_a_closed_form_says_of_its_sensitivity_is_an_upper_bound(name):
         assert radial <= form.radial_curvature(np.array(a)) * (1 + 1e-6) + 1e-12
 
 
+def cubes(*numbers):
+    """What a closed form takes, for one pair."""
+    return [np.full((1, 1, 1), number, dtype=np.float64) for number in numbers]
+
+
 @given(st.floats(-0.999, 0.999), st.floats(1e-16, 1e-3))
 def test_the_modulus_of_the_relu_slope_bounds_every_step(rho, eta):
-    one = np.array(1.0)
     reach = abs(rho)
     moved = min(max(rho + eta, -reach), reach)
     change = 2 * abs(
-        closed_forms.relu_products(one, one, np.array(rho))[1]
-        - closed_forms.relu_products(one, one, np.array(moved))[1]
+        closed_forms.relu_products(*cubes(1, 1, rho))[1][0, 0, 0]
+        - closed_forms.relu_products(*cubes(1, 1, moved))[1][0, 0, 0]
     )
     assert change <= closed_forms.relu_slope_modulus(eta, reach) + 1e-15
 

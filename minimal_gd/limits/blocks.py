@@ -4,8 +4,12 @@ import math
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-# A block holds about so many entries of one layer, so that the few arrays it needs stay in the cache.
-_ENTRIES = 2**14
+# A block holds about so many entries of one layer. Threads take turns between NumPy's operations, so these must be
+# long; alone, a smaller block is faster, whose arrays stay in the cache. Few entries in all are done before a second
+# thread has woken up. (The fastest of the sizes tried, on two cores.)
+_ENTRIES_IN_THREADS = 2**16
+_ENTRIES_ALONE = 2**14
+_FEW_ENTRIES = 2**19
 _FEWEST_SAMPLES = 12
 
 
@@ -46,6 +50,11 @@ class Panel(NamedTuple):
     blocks: list[Block]
 
 
+def is_small(n: int, n2: int | None, entries: int) -> bool:
+    """Whether one thread is faster than two; arguments as for `panels`."""
+    return n * (n if n2 is None else n2) * entries <= _FEW_ENTRIES
+
+
 def panels(n: int, n2: int | None, entries: int, samples: int) -> list[Panel]:
     """Cut the pairs of n samples (on and above the diagonal), or of n with n2 others.
 
@@ -56,7 +65,8 @@ def panels(n: int, n2: int | None, entries: int, samples: int) -> list[Panel]:
     samples : int
         How many samples a panel has on a side, at most.
     """
-    side = max(_FEWEST_SAMPLES, math.isqrt(_ENTRIES // entries))
+    size = _ENTRIES_ALONE if is_small(n, n2, entries) else _ENTRIES_IN_THREADS
+    side = max(_FEWEST_SAMPLES, math.isqrt(size // entries))
     stripes = [(stripe, _cut(stripe, side)) for stripe in _cut(slice(0, n), samples)]
     if n2 is not None:
         others = [(stripe, _cut(stripe, side)) for stripe in _cut(slice(n, n + n2), samples)]

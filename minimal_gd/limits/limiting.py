@@ -3,6 +3,7 @@
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from minimal_gd import validate
 from minimal_gd.hermite import SETTLED, inverse
-from minimal_gd.limits.blocks import Block, Panel, panels
+from minimal_gd.limits.blocks import Block, Panel, is_small, panels
 from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.networks.base import Network
@@ -83,7 +84,7 @@ def limiting(
     squares = input_variances(net, pixels)
     inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
 
-    with threads() as run:
+    with nullcontext(map) if is_small(n, n2, net.positions) and not covariances else threads() as run:
         pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
         rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), pairs))
         if covariances and net.positions > 1:
@@ -92,13 +93,14 @@ def limiting(
         samples = _samples_at_once(limits.layers)
 
         def fill(block: Block) -> None:
-            theta = gram_limits(net, limits.layers, pixels, block)
-            out[:, block.rows, block.target] = theta
+            theta = out[:, block.rows, block.target]
+            gram_limits(net, limits.layers, pixels, block, theta)
             if block.is_mirrored:
                 out[:, block.target, block.rows] = theta.swapaxes(1, 2)
 
-        with tqdm(total=len(pairs), disable=not progress, unit="block") as bar:
-            for block_done in _over(panels(n, n2, net.positions, samples), fill, limits.layers, run):
+        parts = panels(n, n2, net.positions, samples)
+        with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
+            for block_done in _over(parts, fill, limits.layers, run):
                 bar.update(block_done)
         K = _covariances(net, limits.layers, pixels, out.shape[1:], samples, run) if covariances else None
     if limits.error > tolerance * max(1, limits.largest):

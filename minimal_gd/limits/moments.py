@@ -108,7 +108,7 @@ class ClosedMoments:
     def __init__(self, form: ClosedForm, variance: NDArray, accuracy: Accuracy) -> None:
         self._form, self._variance = form, variance
         self.mean = form.mean(variance)
-        self.second_moment, self.slope_moment = form.products(variance, variance, variance)
+        self.second_moment, self.slope_moment = self._of_one(variance)
         self.errors = self._errors(accuracy)
 
     def prepare(self, rows: slice, columns: slice) -> None:
@@ -120,6 +120,12 @@ class ClosedMoments:
         """As `Moments.products`."""
         a, b = self._variance[left, rows, None], self._variance[right, None, columns]
         return self._form.products(a, b, covariance)
+
+    def _of_one(self, covariance: NDArray) -> tuple[NDArray, NDArray]:
+        """Both products for u and v of one sample's variance, (p, n)."""
+        a, c = self._variance.reshape(-1, 1, 1), covariance.reshape(-1, 1, 1)
+        product, slope_product = self._form.products(a, a, c)
+        return product.reshape(covariance.shape), slope_product.reshape(covariance.shape)
 
     def _errors(self, accuracy: Accuracy) -> Errors:
         """Rounding inside a formula is taken for one in its arguments, which they already bear."""
@@ -134,7 +140,7 @@ class ClosedMoments:
             curvature = largest(s * np.sqrt(form.curvature(a)), slope_norm)
             radial_curvature = largest(np.sqrt(form.radial_curvature(a)), slope_norm)
             slope_error = eta * curvature**2 + delta * (radial_curvature + curvature**2)
-        parallel, _ = form.products(a, a, rho * a)
+        parallel, _ = self._of_one(rho * a)
         rounding = 8 * ROUNDING
         return Errors(
             product=eta * by_covariance**2 + delta * (by_variance + by_covariance**2) + rounding,

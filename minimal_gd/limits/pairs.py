@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd import kernels
 from minimal_gd.limits.blocks import Block
 from minimal_gd.limits.profile import Layer
 from minimal_gd.networks.base import Network
@@ -34,30 +35,25 @@ class Positions(NamedTuple):
         return cls(left, right, 2)
 
 
-def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block) -> NDArray:
-    """Θ^(1), …, Θ^(H+1) of one block, (H + 1, rows, columns)."""
+def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, theta: NDArray) -> None:
+    """Write Θ^(1), …, Θ^(H+1) of one block into `theta`, (H + 1, rows, columns)."""
     S = _pixel_products(pixels, block, axes=1)
     inputs, slopes = [], []
     for P, D, after in _forward(net, layers, S, block, Positions.equal(net.positions)):
         inputs.append(P)
         slopes.append(D)
         S = after
-    theta = np.empty((net.depth + 1, *S.shape[1:]))
     np.sum(S, axis=0, out=theta[-1])
-    B: NDArray | None = None  # all ones
+    B = np.ones_like(S)
     for h, layer in reversed(list(enumerate(layers))):
         DB = slopes[h]
-        DB *= layer.scale**2
-        if B is not None:
-            DB *= B
-        np.einsum("lij,lij->ij", inputs[h], DB, out=theta[h])
+        kernels.layer_gram(inputs[h], B, layer.scale**2, DB, theta[h])
         if h > 0:
             before = net.patch_sums(DB)
-            B = before if layer.skip == 0 else before + (1 if B is None else B)
+            B = before if layer.skip == 0 else before + B
     if block.is_diagonal:
         below = np.tri(theta.shape[1], k=-1, dtype=bool)
         np.copyto(theta, theta.swapaxes(1, 2).copy(), where=below)  # symmetric to the bit
-    return theta
 
 
 def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block: Block) -> NDArray:
@@ -122,6 +118,4 @@ def _pixel_products(pixels: NDArray, block: Block, axes: int) -> NDArray:
 
 def _fill_diagonal(array: NDArray, positions: Positions, values: NDArray | float) -> None:
     """Put `values` (p, rows), or one number, where a variable meets itself: l = r and i = j."""
-    itself = np.flatnonzero(positions.left == positions.right)
-    samples = np.arange(array.shape[1])
-    array[itself[:, None], samples, samples] = values
+    np.einsum("qii->qi", array)[positions.left == positions.right] = values

@@ -80,19 +80,16 @@ class SeriesMoments:
         self, covariance: NDArray, left: NDArray, right: NDArray, rows: slice, columns: slice
     ) -> tuple[NDArray, NDArray]:
         """As `Moments.products`."""
-        rho = covariance * self._inverse_s[left, rows, None]
-        rho *= self._inverse_s[right, None, columns]
-        np.clip(rho, -1, 1, out=rho)
-        product, slope_product = np.empty_like(rho), np.empty_like(rho)
+        rho, product, slope_product = (np.empty_like(covariance) for _ in range(3))
+        kernels.correlations(covariance, self._inverse_s[left, rows], self._inverse_s[right, columns], rho)
         if len(self._slope.s) == 1:
             kernels.shared_series(rho, self._prepared[0][1][0] ** 2, self._reach, product, slope_product)
         else:
             first, second = self._prepared_alpha(rows), self._prepared_alpha(columns).swapaxes(1, 2)
             second = np.ascontiguousarray(second)
             kernels.series(rho, left, right, first, second, self._reach, product, slope_product)
-        product *= self._s[left, rows, None]
-        product *= self._s[right, None, columns]
-        product += self.mean[left, rows, None] * self.mean[right, None, columns]
+        s, t = self._s[left, rows], self._s[right, columns]
+        kernels.add_means(product, s, t, self.mean[left, rows], self.mean[right, columns])
         return product, slope_product
 
 
