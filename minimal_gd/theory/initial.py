@@ -26,9 +26,6 @@ from minimal_gd.theory.constants import (
 )
 from minimal_gd.theory.layers import filter_size
 
-# Inputs count as unit vectors up to this, some roundings of a sum of squares.
-_UNIT = 1e-9
-
 
 def norms(
     net: Network, params: Parameters, X: NDArray, c_w0: float | None = None, open_constants: OpenConstants = OPEN
@@ -65,7 +62,7 @@ def norms(
     c_w0 = spectral_bound(net) if c_w0 is None else c_w0
     norms = layer_norms(net, params, X)
     asked = [
-        compare("‖x_i‖ = 1", norms[0], "=", 1, _UNIT),
+        premises.unit_inputs(X),
         compare("m = Ω(·)", net.width, "≥", norm_width(net, len(X), open_constants)),
     ]
     if is_residual(net):
@@ -165,7 +162,7 @@ def initial_gram(
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.2")
     smallest = premises.smallest_eigenvalue(K_H, net=net, X=X)
-    unit = compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)
+    unit = premises.unit_inputs(X)
     width = width_terms(net, len(X), smallest, open_constants)["initial Gram"]
     left = np.linalg.norm(gram.empirical(net, params, X)[net.depth - 1] - K_H, 2)
     asked = (unit, compare("m = Ω(·)", net.width, "≥", width))

@@ -17,9 +17,6 @@ from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, ROUNDING, InitialConstants, OpenConstants, appendix, patch_lipschitz
 from minimal_gd.theory.layers import filter_size, hidden_layers
 
-# Inputs count as unit vectors up to this, some roundings of a sum of squares.
-_UNIT = 1e-9
-
 
 def radius(start: Parameters, moved: Parameters) -> float:
     """R, the largest of ‖W^(h)(k) - W^(h)(0)‖_F/√m and ‖a(k) - a(0)‖_2/√m. Paper: Lemma B.4."""
@@ -217,7 +214,7 @@ def constants_and_premises(
     net: Network, start: Parameters, X: NDArray, given: InitialConstants | None
 ) -> tuple[InitialConstants, tuple[Comparison, ...]]:
     """The constants, measured where none are given, and whether inputs have norm 1 and given constants are true."""
-    unit = compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)
+    unit = premises.unit_inputs(X)
     if given is None:
         return constants.measured(net, start, X), (unit,)
     return given, (unit, *constants.as_premises(given, net, start, X))

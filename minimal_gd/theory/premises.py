@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from minimal_gd import gram, spectra, validate
 from minimal_gd.networks.base import Network
+from minimal_gd.theory.comparison import Comparison, compare
 
 # Inputs count as unit vectors up to this, some roundings of a sum of squares.
 _UNIT = 1e-9
@@ -49,6 +50,11 @@ def warn_unless_unit(X: NDArray, statement: str) -> None:
     i = int(np.argmax(np.abs(norms - 1)))
     if abs(norms[i] - 1) > _UNIT:
         warnings.warn(f"{statement} asks for unit inputs, got ‖x_{i}‖ = {norms[i]:.6g}", stacklevel=3)
+
+
+def unit_inputs(X: NDArray) -> Comparison:
+    """‖x_i‖ = 1, what every theorem of both papers asks for."""
+    return compare("‖x_i‖ = 1", np.linalg.norm(X.reshape(len(X), -1), axis=1), "=", 1, _UNIT)
 
 
 def limiting_gram(net: Network, X: NDArray) -> tuple[NDArray, float]:

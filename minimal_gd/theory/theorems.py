@@ -33,8 +33,6 @@ __all__ = [
 
 # In float64 a loss stays above about this share of the first one: the rounding of the predictions, squared.
 _FLOOR = 1e-26
-# Inputs count as unit vectors up to this, some roundings of a sum of squares.
-_UNIT = 1e-9
 
 
 def induction_hypothesis(run: Trajectory, smallest: float) -> Comparison:
@@ -102,9 +100,8 @@ def convergence(
     """
     premises.warn_unless_unit(X, appendix(net)[1])
     smallest = premises.smallest_eigenvalue(K_H, net=net, X=X)
-    norms = np.linalg.norm(X.reshape(len(X), -1), axis=1)
     asked = (
-        compare("‖x_i‖ = 1", norms, "=", 1, _UNIT),
+        premises.unit_inputs(X),
         compare("|y_i| = O(1)", np.abs(y), "≤", validate.positive_number("largest_label", largest_label)),
         compare("m = Ω(·)", net.width, "≥", asked_width(net, len(y), smallest, open_constants)),
         compare("η = O(·)", run.step_size, "≤", asked_step_size(net, len(y), smallest, open_constants)),

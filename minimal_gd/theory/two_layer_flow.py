@@ -21,9 +21,6 @@ from minimal_gd.theory.two_layer_limit import h_infinity, inputs, lambda_0
 from minimal_gd.theory.two_layer_path import Path, gradient_path
 from minimal_gd.theory.two_layer_patterns import DERIVED, allowed_radius
 
-# Inputs count as unit vectors up to this, some roundings of a sum of squares.
-_UNIT = 1e-9
-
 
 def asked_width(n: int, smallest: float, open_constants: OpenConstants = OPEN) -> float:
     """m = Ω(n⁶/(λ_0⁴δ³)). Companion: Theorem 3.2, Theorem 4.1."""
@@ -276,7 +273,7 @@ def asked_of_data(X: NDArray, y: NDArray, theorem: str, largest_label: float) ->
     """‖x_i‖ = 1 and |y_i| ≤ C, the premises of every theorem of the companion."""
     premises.warn_unless_unit(X, f"{theorem} of the companion")
     largest_label = validate.positive_number("largest_label", largest_label)
-    norms = compare("‖x_i‖ = 1", np.linalg.norm(X, axis=1), "=", 1, _UNIT)
+    norms = premises.unit_inputs(X)
     return norms, compare("|y_i| ≤ C", np.abs(y), "≤", largest_label)
 
 
