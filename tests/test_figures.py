@@ -78,7 +78,7 @@ def test_a_run_that_does_not_reach_its_target_says_so(tmp_path):
 
 
 def test_an_unknown_figure_and_missing_numbers_are_named(tmp_path):
-    assert "no figure nonsense; there are gradient_check" in draw(FIGURES / "draw.py", "nonsense").stderr
+    assert "no figure nonsense; there are proof_map" in draw(FIGURES / "draw.py", "nonsense").stderr
     done = draw(FIGURES / "gradient_check.py", "--redraw", "--out", tmp_path)
     assert done.returncode == 2
     assert "there are no numbers at" in done.stderr
