@@ -43,7 +43,7 @@ def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block
         inputs.append(P)
         slopes.append(D)
         S = after
-    np.sum(S, axis=0, out=theta[-1])
+    theta[-1] = S[0] if len(S) == 1 else S.sum(axis=0)
     B = np.ones_like(S)
     for h, layer in reversed(list(enumerate(layers))):
         DB = slopes[h]
@@ -76,12 +76,12 @@ def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, b
     inverse_norms : (p, n) array
         1/‖φ(x_i)_l‖, 0 for blank patches.
     """
-    rho = np.abs(net.patch_sums(_pixel_products(pixels, block, axes=1)))
-    rho *= inverse_norms[:, block.rows, None]
-    rho *= inverse_norms[:, None, block.columns]
+    P = net.patch_sums(_pixel_products(pixels, block, axes=1))
+    rho = np.empty_like(P)
+    kernels.correlations(P, inverse_norms[:, block.rows], inverse_norms[:, block.columns], rho)
     if block.is_diagonal:
         _fill_diagonal(rho, Positions.equal(len(rho)), 0)
-    return min(float(rho.max()), 1.0)
+    return float(max(rho.max(), -rho.min()))
 
 
 def _forward(
