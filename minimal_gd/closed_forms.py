@@ -63,17 +63,18 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]
     """(√(ab - c²) + (π - θ) c)/2π and P(u ≥ 0, v ≥ 0) = (π - θ)/2π, with cos θ = c/√(ab).
 
     The second: u and v are ⟨w, x⟩ and ⟨w, x′⟩ at the angle θ, and w ≥ both half planes. With u ≡ 0, relu′(u) = 1 by
-    convention: P(v ≥ 0) = ½ for one such variable, where atan2(0, 0) = 0 gives it, and 1 for two.
+    convention: P(v ≥ 0) = ½ for one such variable, and 1 for two.
 
     The first: by Price its derivative in c is the second; indeed ∂√(ab - c²)/∂c = -c/√(ab - c²) and ∂θ/∂c =
     -1/√(ab - c²), so that the other two terms cancel; and it vanishes at c = -√(ab), θ = π, as it must.
     """
     product, both = np.empty_like(c), np.empty_like(c)
     kernels.pair_root(a, b, c, 0.0, 0.0, 1.0, product)
-    np.arctan2(product, c + 0.0, out=both)  # -0.0 would turn the angle into π
+    np.arctan2(product, c, out=both)
     kernels.relu_pair(product, both, c)
-    if not a.all() and not b.all():
-        both = np.where((a == 0) & (b == 0), 1.0, both)
+    if not (a.all() and b.all()):
+        zeros = (a == 0).astype(int) + (b == 0)
+        both = np.where(zeros > 0, zeros / 2, both)  # there atan2 sees ±0 and ±0
     return product, both
 
 
