@@ -134,18 +134,19 @@ def _normal_pair(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray, 
 
 
 def gelu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
-    """c E[ΦΦ] + E[Φ′Φ′] (ab + c²(1 - ab)/((1 + a)(1 + b))) and E[ΦΦ] + c E[Φ′Φ′] (1/(1 + a) + 1/(1 + b) + 1/Δ).
+    """c E[ΦΦ] + E[Φ′Φ′] (abΔ + c²)/((1 + a)(1 + b)) and E[ΦΦ] + c E[Φ′Φ′] (1/(1 + a) + 1/(1 + b) + 1/Δ).
 
     The first, by Stein in u, then in v: E[uv Φ(u)Φ(v)] = a E[v Φ′(u)Φ(v)] + c E[Φ(u)Φ(v)] + c E[Φ(u) v Φ′(v)]. As
     Φ″(z) = -zΦ′(z), Stein also gives E[u Φ′(u)Φ(v)] = c E[Φ′Φ′]/(1 + a), its mirror image E[Φ(u) v Φ′(v)] =
-    c E[Φ′Φ′]/(1 + b), and E[v Φ′(u)Φ(v)] = (b - c²/(1 + a)) E[Φ′Φ′].
+    c E[Φ′Φ′]/(1 + b), and E[v Φ′(u)Φ(v)] = (b - c²/(1 + a)) E[Φ′Φ′]. Their sum, ab - abc²/((1 + a)(1 + b)) + …, is
+    written so that nothing cancels.
 
     The second, for σ′(z) = Φ(z) + zΦ′(z): the mixed terms are those of the first. Φ′(u)Φ′(v) turns N(0, Σ) into
     N(0, (Σ⁻¹ + I)⁻¹), whose covariance is c/Δ, so E[uv Φ′(u)Φ′(v)] = E[Φ′Φ′] c/Δ.
     """
     quadrant, density, delta = _normal_pair(a, b, c)
     one_a, one_b = 1 / (1 + a), 1 / (1 + b)
-    product = c * quadrant + density * (a * b + c * c * ((1 - a * b) * (one_a * one_b)))
+    product = c * quadrant + density * ((a * one_a) * (b * one_b) * delta + (c * one_a) * (c * one_b))
     return product, quadrant + c * density * (one_a + one_b + 1 / delta)
 
 

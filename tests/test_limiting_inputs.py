@@ -120,3 +120,17 @@ def test_a_wrong_argument_is_named(change, error, words):
     arguments = {"net": mgd.FullyConnected(2, 1, 2), "X": [[1.0, 2.0]], **change}
     with pytest.raises(error, match=words):
         gram.limiting(arguments.pop("net"), arguments.pop("X"), **arguments)
+
+
+@pytest.mark.parametrize("architecture", [mgd.FullyConnected, mgd.ResNet])
+def test_variances_that_overflow_are_refused_in_whichever_layer(architecture):
+    X = np.array([[1e30, 2e30], [3e30, 1e30]])
+    with pytest.raises(ValueError, match="X must give pre-activations of variance below 1e.140, got .* in layer 3"):
+        gram.limiting(architecture(2, 1, 3, "square"), X)
+
+
+def test_gelu_of_huge_inputs_is_relu_and_nothing_cancels():
+    X = np.array([[1e30, 2e30], [3e30, 1e30]])
+    gelu, relu = (quietly(mgd.FullyConnected(2, 1, 1, name), X)[0][1] for name in ("gelu", "relu"))
+    scale = mgd.activations.get("gelu").c_sigma / mgd.activations.get("relu").c_sigma
+    np.testing.assert_allclose(gelu, scale * relu, rtol=1e-13)

@@ -84,7 +84,8 @@ def limiting(
     squares = input_variances(net, pixels)
     inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
 
-    with nullcontext(map) if is_small(n, n2, net.positions) and not covariances else threads() as run:
+    alone = is_small(n, n2, net.positions) and not covariances
+    with np.errstate(over="ignore", invalid="ignore"), nullcontext(map) if alone else threads() as run:
         pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
         rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), pairs))
         if covariances and net.positions > 1:

@@ -130,6 +130,11 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
         How much a Hermite series may lack, relative to its value at ρ = 1.
     run : callable
         Runs a function over a list, in threads or not, as `map` does.
+
+    Raises
+    ------
+    ValueError
+        If a variance is so large that products of two overflow.
     """
     S, b, layers = squares, np.zeros_like(squares), []
     products = (channels + 2) * ROUNDING
@@ -140,6 +145,11 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
         skip, scale = net.limit_layer(h)
         variance = net.patch_sums(S)
         variance[variance < _NEGLIGIBLE] = 0
+        if not variance.max() < _LARGEST:
+            raise ValueError(
+                f"X must give pre-activations of variance below {_LARGEST:g}, got {variance.max():g} in layer {h} "
+                f"of {net}"
+            )
         errors = errors._replace(product=errors.product + patch, variance=errors.variance + patch)
         accuracy = Accuracy(errors.product, errors.variance, errors.correlation, tail)
         layer_moments = moments(net.activation, variance, accuracy, run)
