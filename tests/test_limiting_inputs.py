@@ -125,7 +125,7 @@ def test_a_wrong_argument_is_named(change, error, words):
 @pytest.mark.parametrize("architecture", [mgd.FullyConnected, mgd.ResNet])
 def test_variances_that_overflow_are_refused_in_whichever_layer(architecture):
     X = np.array([[1e30, 2e30], [3e30, 1e30]])
-    with pytest.raises(ValueError, match="X must give pre-activations of variance below 1e.140, got .* in layer 3"):
+    with pytest.raises(ValueError, match=r"X must give pre-activations .* below 1e\+140, got .* in layer 3"):
         gram.limiting(architecture(2, 1, 3, "square"), X)
 
 
