@@ -3,6 +3,7 @@ r"""What the book adds to its chapters, so that they stay plain Markdown.
 - An equation that ends in `\tag{3.4}` can be pointed at: "(3.4)" in a text becomes a link to it.
 - Code in a text that names something public, `mgd.gram.empirical` or `net.loss`, becomes a link to its reference.
 - A link to a module, `../minimal_gd/gram.py`, leads to its source in the book.
+- A still from a film becomes the film, in a player of its own.
 - The docstrings, written to be read as they are, become reStructuredText.
 """
 
@@ -14,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import players
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -35,6 +37,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", link_equations)
     app.connect("doctree-resolved", link_code)
     app.connect("doctree-resolved", link_modules, priority=400)
+    app.connect("doctree-resolved", show_films)
     app.connect("autodoc-process-docstring", restructure, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("env-purge-doc", forget_equations)
@@ -172,6 +175,22 @@ class Modules(SphinxDirective):
         if not lines:
             raise self.error(f"no module matches {self.arguments[0]}")
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+# ------------------------------------------------------------------ films
+
+
+def show_films(app: Sphinx, doctree: nodes.document, _name: str) -> None:
+    """Put a player in the place of every still that has one; without scripts the still stays."""
+    if app.builder.format != "html":
+        return
+    for image in list(doctree.findall(nodes.image)):
+        still = Path(image["uri"]).name
+        if still in players.FILMS:
+            player = players.player(still, image["alt"])
+            parts = [nodes.raw("", text, format="html") for text in ("<noscript>", "</noscript>", player)]
+            place = image.parent if isinstance(image.parent, nodes.paragraph) else image
+            place.replace_self([parts[0], image, *parts[1:]])
 
 
 # ------------------------------------------------------------------ docstrings

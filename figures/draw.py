@@ -21,6 +21,7 @@ FIGURES = (
     "positive_definiteness",
     "hermite_series",
     "linear_rate",
+    "travel",
     "true_and_random_labels",
     "theorem_widths",
     "gram_concentration",
