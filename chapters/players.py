@@ -63,12 +63,12 @@ def _at_home(html: str, name: str, words: str) -> str:
 
 
 def _smaller(html: str) -> str:
-    """Give every frame 256 colours, plenty for a drawing, and a quarter of its bytes."""
+    """Give every frame 256 colours, plenty for a drawing, and a third of its bytes."""
     return re.sub(r"(?<=data:image/png;base64,)[^\"]+", lambda frame: _few_colours(frame[0]), html)
 
 
 def _few_colours(frame: str) -> str:
-    png = b64decode(frame)  # skips the backslashes at its line ends
-    smaller = BytesIO()
-    Image.open(BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(smaller, "png", optimize=True)
+    png, smaller = b64decode(frame), BytesIO()  # decoding skips the backslashes at the ends of lines
+    drawing = Image.open(BytesIO(png)).convert("RGB")
+    drawing.quantize(256, Image.Quantize.MAXCOVERAGE).save(smaller, "png", optimize=True)
     return b64encode(smaller.getvalue()).decode()
