@@ -161,6 +161,7 @@ def inline_formulas(line, place, where):
 
 
 FORBIDDEN = {
+    "GitHub takes such a line for a list or a heading": r"(?m)^(?:> ?)?[-+=] ",
     "a backslash before punctuation, which GitHub eats": r"\\[!-/:-@\[-`{-~]",
     "an underscore that GitHub takes for emphasis": r"(?:[^\w\s]|\s)_",
     "a star": r"\*",
