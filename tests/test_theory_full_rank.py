@@ -286,3 +286,13 @@ def test_a_wrong_argument_is_named(call, error, words):
 def test_the_decay_asks_for_units():
     with pytest.warns(UserWarning, match="The decay with depth asks for unit inputs"):
         full_rank.decay_with_depth(mgd.FullyConnected(3, 5, 2), 1.1 * np.eye(3))
+
+
+def test_two_bits_far_apart_are_promised_nothing():
+    """No two inputs are parallel, but no position sees both bits: their exclusive or is a null vector."""
+    X = np.ones((4, 1, 9))
+    X[2:, 0, 0] = X[1::2, 0, 8] = 2
+    net = mgd.ConvResNet((1, 9), 5, 2, (3,), "sincos")
+    for comparison in (full_rank.limit_full_rank(net, X), full_rank.residual_bound(net, X)):
+        assert not comparison.is_promised
+        assert not comparison.holds

@@ -29,7 +29,7 @@ from minimal_gd.networks import FullyConnected
 from minimal_gd.networks.base import Network
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
-from minimal_gd.theory.layers import filter_size
+from minimal_gd.theory.layers import filter_size, patches
 from minimal_gd.theory.recursions import input_products, limit_layers, next_layer
 from minimal_gd.theory.setting import analytic_not_polynomial
 
@@ -81,6 +81,9 @@ def slopes_full_rank(activation: str | Activation, Z: NDArray) -> Comparison:
 def limit_full_rank(net: Network, X: NDArray) -> Comparison:
     """λ_min(K^(H)) > 0, if no two inputs are parallel and σ is analytic and no polynomial.
 
+    For a convolution, no two patches at one position at least: a network whose positions do not see far enough only
+    adds functions of parts of the input.
+
     The right side is the error of λ_min: what is not above it may be 0. The same inputs may still give a positive
     λ_min where a premise fails: -x next to x does for softplus, and not for an odd σ.
 
@@ -88,7 +91,7 @@ def limit_full_rank(net: Network, X: NDArray) -> Comparison:
     """
     premises.network(net)
     K, error = gram.limiting(net, X)
-    return _is_positive("λ_min(K^(H)) > 0", K[net.depth - 1], error, net.activation, X)
+    return _is_positive("λ_min(K^(H)) > 0", K[net.depth - 1], error, net.activation, *_seen(net, X))
 
 
 def residual_bound(net: Network, X: NDArray, kappa: float | None = None) -> Comparison:
@@ -115,7 +118,7 @@ def residual_bound(net: Network, X: NDArray, kappa: float | None = None) -> Comp
     kappa = kappa_of(net, X) if kappa is None else validate.real_number("kappa", kappa)
     left = [np.linalg.eigvalsh(K_H)[0], kappa]
     right = [beta**2 * kappa, _SERIES * np.diag(K_H).max() / beta**2]
-    return compare("λ_min(K^(H)) ≥ c_H κ, κ > 0", left, "≥", right, premises=_asked(net.activation, X))
+    return compare("λ_min(K^(H)) ≥ c_H κ, κ > 0", left, "≥", right, premises=_asked(net.activation, *_seen(net, X)))
 
 
 def kappa_of(net: Network, X: NDArray) -> float:
@@ -240,11 +243,20 @@ def _curvature(activation: Activation, variance: float) -> float:
     return float(np.sum(k * a**2) / variance)
 
 
-def _is_positive(claim: str, K: NDArray, error: float, activation: Activation, X: NDArray) -> Comparison:
+def _is_positive(claim: str, K: NDArray, error: float, activation: Activation, *seen: NDArray) -> Comparison:
     spectrum = spectra.spectrum(K, error)
-    return compare(claim, spectrum.smallest, ">", spectrum.error, premises=_asked(activation, X))
+    return compare(claim, spectrum.smallest, ">", spectrum.error, premises=_asked(activation, *seen))
 
 
-def _asked(activation: Activation, X: NDArray) -> tuple[Comparison, Comparison]:
-    """The two hypotheses: no parallel inputs, and Condition 3.2."""
-    return compare("∠(x_i, ±x_j) > 0", smallest_angle(X), ">", _SAME_LINE), analytic_not_polynomial(activation)
+def _seen(net: Network, X: NDArray) -> NDArray:
+    """What every position sees of the samples, (p, n, d): their patches, or the samples themselves."""
+    if net.positions == 1:
+        return X[None]
+    return np.stack([patches(net, x) for x in X]).transpose(2, 0, 1)
+
+
+def _asked(activation: Activation, *seen: NDArray) -> tuple[Comparison, Comparison]:
+    """The two hypotheses: a position where no two samples are parallel, and Condition 3.2."""
+    claim = "∠(x_i, ±x_j) > 0" if len(seen) == 1 else "max_l ∠(φ_l(x_i), ±φ_l(x_j)) > 0"
+    angle = max(smallest_angle(X) for X in seen)
+    return compare(claim, angle, ">", _SAME_LINE), analytic_not_polynomial(activation)
