@@ -3,6 +3,7 @@ r"""What the book adds to its chapters, so that they stay plain Markdown.
 - An equation that ends in `\tag{3.4}` can be pointed at: "(3.4)" in a text becomes a link to it.
 - Code in a text that names something public, `mgd.gram.empirical` or `net.loss`, becomes a link to its reference.
 - A link to a module, `../minimal_gd/gram.py`, leads to its source in the book.
+- The words for a picture may go over several lines.
 - A still from a film becomes the film, in a player of its own.
 - The docstrings, written to be read as they are, become reStructuredText.
 """
@@ -26,6 +27,7 @@ import minimal_gd
 
 _TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
 _REFERENCE = re.compile(r"\((\d+\.\d+)\)")
+_PICTURE = re.compile(r"!\[[^\]]+\]\([^)]+\)")
 _SOURCES = ("Paper:", "Companion:", "Poster:", "Source:")
 
 
@@ -33,6 +35,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Join Sphinx."""
     app.add_directive("modules", Modules)
     app.connect("builder-inited", quieten_kernels)
+    app.connect("source-read", join_words)
     app.connect("doctree-read", label_equations)
     app.connect("doctree-resolved", link_equations)
     app.connect("doctree-resolved", link_code)
@@ -177,7 +180,12 @@ class Modules(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-# ------------------------------------------------------------------ films
+# ------------------------------------------------------------------ pictures and films
+
+
+def join_words(_app: Sphinx, _name: str, source: list[str]) -> None:
+    """Put the words for a picture on one line, where MyST would glue lines together; the rest stays in place."""
+    source[0] = _PICTURE.sub(lambda found: found[0].replace("\n", " ") + "\n" * found[0].count("\n"), source[0])
 
 
 def show_films(app: Sphinx, doctree: nodes.document, _name: str) -> None:

@@ -84,7 +84,7 @@ def animate(numbers: common.Numbers) -> FuncAnimation:
 
 def _stage(numbers: common.Numbers) -> tuple[Figure, Show]:
     """Two columns, narrow and wide: the plane of u above, the entries of G^(H) below; and what shows step k there."""
-    figure = Figure(figsize=(6.2, 6.2))
+    figure = Figure(figsize=(6.2, 5.8))  # times the resolution, even numbers: a film rounds others
     above, below = figure.subplots(2, 2, sharex="row", sharey="row", height_ratios=(1.35, 1))
     shows = []
     for size, plane, entries in zip(SIZES, above, below, strict=True):

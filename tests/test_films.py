@@ -1,4 +1,4 @@
-"""The book's films: players that need no network, with every frame in them."""
+"""The book's pictures and films: words that are whole, players that need no network, with every frame in them."""
 
 import io
 import re
@@ -58,3 +58,12 @@ def test_every_film_is_shown():
         for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())
     }
     assert set(players.FILMS) <= shown
+
+
+def test_the_words_for_a_picture_keep_their_spaces_and_other_lines_their_places():
+    pytest.importorskip("sphinx")
+    import book
+
+    source = ["Above.\n\n![One line,\nand another.](../a.png)\n\nBelow."]
+    book.join_words(None, "", source)
+    assert source[0].splitlines() == ["Above.", "", "![One line, and another.](../a.png)", "", "", "Below."]
