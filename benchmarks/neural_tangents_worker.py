@@ -98,7 +98,8 @@ def main() -> None:
             run = prepare(request)
         else:
             time.sleep(0.15)  # until no thread of the other process spins
-            if request["warm"]:
+            warm = time.perf_counter() + request["warm_up"]
+            while time.perf_counter() < warm:
                 run()
             start = time.perf_counter()
             run()
