@@ -240,7 +240,7 @@ def linearised_flow(flow: Flow, u: NDArray, y: NDArray, G: NDArray, tolerance: f
     return compare("y - u(t) ≈ exp(-Gt)(y - u(0))", y - flow.predictions, "=", right, tolerance)
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def _along_eigenvectors(G: NDArray, residual: NDArray, factors: Callable[[NDArray], NDArray]) -> NDArray:

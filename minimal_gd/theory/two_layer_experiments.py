@@ -159,7 +159,7 @@ def section_5_c(seen: Experiment) -> Comparison:
     return compare("max_r ‖w_r(k) - w_r(0)‖ falls with m", seen.distances[1:, -1], "≤", seen.distances[:-1, -1])
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def _increasing(widths: Sequence[int]) -> list[int]:

@@ -250,7 +250,7 @@ def remark_3_1_training(
     return compare("‖H(t) - H(0)‖₂ = O(m^(-1/2))", left, "≤", -0.5, tolerance)
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def largest_drift(path: Path, smallest: float) -> float:

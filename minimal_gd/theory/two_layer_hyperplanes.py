@@ -105,7 +105,7 @@ def isolation(X: NDArray, i: int, draws: int = 100, seed: int | np.random.Genera
     return compare("⟨φ(x_j)⟩_B⁺ - ⟨φ(x_j)⟩_B⁻ = δ_ij x_i", left, "=", right, premises=(non_parallel(X),))
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def _nonzero(X: NDArray) -> NDArray:

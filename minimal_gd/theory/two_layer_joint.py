@@ -255,7 +255,7 @@ def lemma_a_6(net: TwoLayerReLU, start: Parameters, X: NDArray, failure: float =
     return compare("max_ir |w_r(0)ᵀx_i| ≤ √(2 log(2mn/δ))", _largest_input(start, X), "≤", right)
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def _prepared(path: Path, lemma: str) -> float:

@@ -213,7 +213,7 @@ def lemma_3_1_entries(
     return compare("max_ij |H_ij(0) - H^∞_ij| ≤ √(log(2n²/δ)/2m)", np.abs(H - h_infinity(X)).max(), "≤", right)
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def inputs(X: NDArray) -> NDArray:

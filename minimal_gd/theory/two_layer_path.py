@@ -167,7 +167,7 @@ def short_differences(path: Path, span: float) -> NDArray:
     return np.array([(short.residuals[0] - short.residuals[1]) / span for short in later])
 
 
-# ------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------ what these are made of
 
 
 def _by_patterns(net: TwoLayerReLU, params: Parameters, X: NDArray) -> NDArray:
