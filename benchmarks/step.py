@@ -63,12 +63,12 @@ def main() -> None:
         params = net.init(0, dtype=options.dtype)
         floor = bare_products(net, params, options.samples)
         with threads() as run:
-            step = Step(net, params, X.astype(params.dtype), y.astype(params.dtype), run)
+            step = Step(net, params, X.astype(params.dtype), y.astype(params.dtype), 1e-6, run)
 
         def one_step(step: Step = step) -> None:
             with threads() as step.run:
-                step.loss()
-                step.descend(1e-6)
+                step.evaluate()
+                step.descend()
 
         for function in (one_step, floor):
             seconds(function)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from minimal_gd import closed_forms
+from minimal_gd import closed_forms, fused
 from minimal_gd.closed_forms import ClosedForm
 from minimal_gd.derivative_check import require_derivative
 from minimal_gd.gaussian import expectation
@@ -94,6 +94,7 @@ class Activation:
             raise TypeError(f"name must be a string, got {describe(name)}")
         self.name = name
         self._sigma, self._dsigma = sigma, dsigma
+        self._fused = fused.twin_of(sigma, dsigma)
         self.analytic = None if analytic is None else boolean("analytic", analytic)
         self.polynomial_degree = (
             None if polynomial_degree is None else integer("polynomial_degree", polynomial_degree, least=0)
@@ -117,18 +118,23 @@ class Activation:
         """σ′(z), entry by entry; float32 stays float32, integers become float64."""
         return _evaluate(self._dsigma, z)
 
-    def apply(self, z: NDArray, slope: NDArray) -> None:
-        """Replace `z` by σ(z) and fill `slope` with σ′(z), allocating nothing that grows with them.
+    def apply(self, z: NDArray, slope: NDArray, scale: float = 1.0) -> None:
+        """Replace `z` by s σ(z) and fill `slope` with s σ′(z), allocating nothing that grows with them.
 
         Parameters
         ----------
-        z, slope : arrays of one shape, C-contiguous, both written
+        z, slope : arrays of one shape and dtype, C-contiguous, both written
+        scale : float
+            s, the factor that the architecture puts in front of σ.
         """
         flat_z, flat_slope = z.reshape(-1), slope.reshape(-1)
+        if self._fused is not None and z.dtype.kind == "f":
+            self._fused(flat_z, flat_slope, z.dtype.type(scale))
+            return
         for start in range(0, flat_z.size, _TILE):
-            tile = flat_z[start : start + _TILE]
-            flat_slope[start : start + _TILE] = self._dsigma(tile)
-            tile[...] = self._sigma(tile)
+            tile, slopes = flat_z[start : start + _TILE], flat_slope[start : start + _TILE]
+            np.multiply(self._dsigma(tile), scale, out=slopes)
+            np.multiply(self._sigma(tile), scale, out=tile)
 
     @cached_property
     def c_sigma(self) -> float:

@@ -156,9 +156,9 @@ def gradient_descent(
         tqdm(total=steps, initial=max(recorder.last, 0), disable=not progress, unit="step", leave=None) as bar,
     ):
         try:
-            with interrupts.held_back():
-                step = Step(net, theta, X, y, run)
-                loss = scale * step.loss()
+            with interrupts.held_back:
+                step = Step(net, theta, X, y, scale * step_size, run)
+                loss = scale * step.evaluate()
                 if resume is None:
                     recorder.record(loss, step)
                 else:
@@ -172,9 +172,9 @@ def gradient_descent(
                     break
                 if checkpoint is not None and k > 0 and k % every == 0:
                     recorder.trajectory(theta).save(checkpoint)
-                with interrupts.held_back():
-                    step.descend(scale * step_size)
-                    recorder.record(scale * step.loss(), step)
+                with interrupts.held_back:
+                    step.descend()
+                    recorder.record(scale * step.evaluate(), step)
                 if progress:
                     bar.set_postfix_str(f"loss {recorder.loss[-1]:.2e}", refresh=False)
                     bar.update()

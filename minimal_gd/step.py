@@ -1,12 +1,14 @@
 """One step of gradient descent, on blocks of samples in threads, into arrays allocated once.
 
 The forward and backward pass of every architecture is plain NumPy on the rows it is given. Here each thread runs it on
-one block of samples after the other. The blocks depend on the sizes of the problem alone, so that the same seed gives
-the same bits on any number of threads.
+one block of samples after the other, then updates one block of hidden units after the other. The blocks depend on the
+sizes of the problem alone, so that the same seed gives the same bits on any number of threads.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,26 @@ from minimal_gd.parameters import Parameters
 # few units are slow: these sizes were the fastest of those tried.
 _MULTIPLICATIONS_A_BLOCK = 4_000_000
 _ROWS_A_BLOCK = 250
-_UNITS_A_BLOCK = 64
+_UNITS_A_BLOCK = 128
 _MOST_BLOCKS = 8
+
+
+class _Samples(NamedTuple):
+    """A block of samples, with its part of every array."""
+
+    work: Workspace
+    y: NDArray
+    residual: NDArray
+    upstream: NDArray
+
+
+class _Units(NamedTuple):
+    """A block of rows of one W^(h), with what its update is made of."""
+
+    W: NDArray
+    delta: NDArray  # transposed
+    phi: NDArray
+    update: NDArray
 
 
 class Step:
@@ -33,46 +53,63 @@ class Step:
         θ(k), C-contiguous arrays of one dtype; `descend` changes them in place.
     X : (n, *input_shape) array
     y : (n,) array
+    step_size : float
+        η, for the sum L.
     run : callable
         Runs a function over a list, in threads or not, as `map` does. See `minimal_gd.threads`.
     """
 
     def __init__(
-        self, net: Network, params: Parameters, X: NDArray, y: NDArray, run: Callable[[Callable, list], Iterable]
+        self,
+        net: Network,
+        params: Parameters,
+        X: NDArray,
+        y: NDArray,
+        step_size: float,
+        run: Callable[[Callable, list], Iterable],
     ) -> None:
-        self.net, self.params, self.y, self.run = net, params, y, run
+        self.net, self.params, self.step_size, self.run = net, params, params.dtype.type(step_size), run
         self.work = Workspace.allocate(net, len(y), params.dtype)
         net.fill_features(X, self.work)
-        self.residual = np.empty_like(y)
-        self._row = max(net.fan_in)
-        self._update = np.empty(max(net.width * self._row, params.a.size), params.dtype)
+        self.residual, self._upstream = np.empty_like(y), np.empty_like(y)
+        self._update = np.empty(max(net.width * max(net.fan_in), params.a.size), params.dtype)
         self._output_update = np.empty(params.a.size, params.dtype)
 
         rows = len(y) * net.positions
         multiplications = rows * sum(net.width * k for k in net.fan_in)
         most = max(1, min(_MOST_BLOCKS, multiplications // _MULTIPLICATIONS_A_BLOCK))
-        sample_blocks = _cut(len(y), min(most, max(2, rows // _ROWS_A_BLOCK)))
-        self._samples = [(block, self.work.samples(block)) for block in sample_blocks]
-        self._units = _cut(net.width, min(most, max(2, net.width // _UNITS_A_BLOCK)))
+        self._samples = [
+            _Samples(self.work.samples(block), y[block], self.residual[block], self._upstream[block])
+            for block in _cut(len(y), min(most, max(2, rows // _ROWS_A_BLOCK)))
+        ]
+        self._units = [self._layers(units) for units in _cut(net.width, min(most, max(2, net.width // _UNITS_A_BLOCK)))]
+
+    def _layers(self, units: slice) -> list[_Units]:
+        """Return these rows of every W^(h); their updates share the room that belongs to the rows."""
+        most = max(self.net.fan_in)
+        room = self._update[units.start * most : units.stop * most]
+        layers = zip(self.params.W, self.work.delta, self.work.phi[:-1], strict=True)
+        return [
+            _Units(W[units], delta[:, units].T, phi, room[: W[units].size].reshape(W[units].shape))
+            for W, delta, phi in layers
+        ]
 
     @property
     def predictions(self) -> NDArray:
-        """u(k), (n,), after `loss`; overwritten by the next one."""
+        """u(k), (n,), after `evaluate`; overwritten by the next one."""
         return self.work.u
 
-    def loss(self) -> float:
-        """Go forward: L(θ(k)), a sum."""
-        self._over(self._forward, self._samples)
+    def evaluate(self) -> float:
+        """Go forward and back: return L(θ(k)), a sum, and leave η (u_i - y_i) δ_i in the workspace."""
+        deque(self.run(self._forward_and_backward, self._samples), maxlen=0)
         return half_square(self.residual)
 
-    def descend(self, step_size: float) -> None:
-        """After `loss`, go back and take the step: θ(k+1) = θ(k) - η ∂L/∂θ."""
-        self._over(self._backward, self._samples)
-        self._over(lambda units: self._descend(units, step_size), self._units)
+    def descend(self) -> None:
+        """After `evaluate`, take the step: θ(k+1) = θ(k) - η ∂L/∂θ."""
+        deque(self.run(_descend, self._units), maxlen=0)
         if self.net.train_output:
-            update = self.net.output_gradient(self.work, self.residual, out=self._output_update)
-            update *= step_size
-            np.subtract(self.params.a, update, out=self.params.a)
+            a = self.params.a
+            np.subtract(a, self.net.output_gradient(self.work, self._upstream, out=self._output_update), out=a)
 
     def distances(self, start: Parameters) -> NDArray:
         """‖W^(h)(k) - W^(h)(0)‖_F for h = 1, …, H, and ‖a(k) - a(0)‖_2."""
@@ -82,27 +119,18 @@ class Step:
             norms.append(np.linalg.norm(np.subtract(now, then, out=difference).reshape(-1)))
         return np.array(norms, dtype=np.float64)
 
-    def _over(self, function: Callable, parts: list) -> None:
-        for _ in self.run(function, parts):
-            pass
+    def _forward_and_backward(self, samples: _Samples) -> None:
+        work, y, residual, upstream = samples
+        np.subtract(self.net.forward(self.params, work), y, out=residual)
+        np.multiply(residual, self.step_size, out=upstream)
+        self.net.backward(self.params, work, upstream)
 
-    def _forward(self, samples: tuple[slice, Workspace]) -> None:
-        block, work = samples
-        np.subtract(self.net.forward(self.params, work), self.y[block], out=self.residual[block])
 
-    def _backward(self, samples: tuple[slice, Workspace]) -> None:
-        block, work = samples
-        self.net.backward(self.params, work, self.residual[block])
-
-    def _descend(self, units: slice, step_size: float) -> None:
-        """W^(h) -= η Σ_i (u_i - y_i) δ_i ⊗ φ_i for the rows `units` of every W^(h)."""
-        for W, delta, phi in zip(self.params.W, self.work.delta, self.work.phi[:-1], strict=True):
-            room = self._update[units.start * self._row : units.stop * self._row]  # this thread's own
-            rows, k = units.stop - units.start, W.shape[1]
-            update = room[: rows * k].reshape(rows, k)
-            np.matmul(delta[:, units].T, phi, out=update)
-            update *= step_size
-            W[units] -= update
+def _descend(layers: list[_Units]) -> None:
+    """W^(h) -= η Σ_i (u_i - y_i) δ_i ⊗ φ_i for some rows of every W^(h)."""
+    for W, delta, phi, update in layers:
+        np.matmul(delta, phi, out=update)
+        W -= update
 
 
 def _cut(length: int, parts: int) -> list[slice]:

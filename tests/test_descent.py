@@ -168,13 +168,15 @@ def test_a_step_allocates_nothing_that_grows_with_the_problem(small, large):
     peaks = []
     for net, n in (small, large):
         case = problem(net, n=n, seed=0)
-        step = Step(net, case.params, case.X, case.y, run=lambda function, parts: [function(part) for part in parts])
+        step = Step(
+            net, case.params, case.X, case.y, 1e-6, run=lambda function, parts: [function(part) for part in parts]
+        )
         for measured in (False, True):
             if measured:
                 tracemalloc.start()
-            step.loss()
-            step.descend(1e-6)
-            step.loss()
+            step.evaluate()
+            step.descend()
+            step.evaluate()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # the large problem's smallest array that a step could allocate by mistake, u, takes 8 · 90 bytes more

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
@@ -93,16 +93,18 @@ def limiting(
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
         samples = _samples_at_once(limits.layers)
 
-        def fill(block: Block) -> None:
-            theta = out[:, block.rows, block.target]
-            gram_limits(net, limits.layers, pixels, block, theta)
-            if block.is_mirrored:
-                out[:, block.target, block.rows] = theta.swapaxes(1, 2)
-
         parts = panels(n, n2, net.positions, samples)
         with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
-            for block_done in _over(parts, fill, limits.layers, run):
-                bar.update(block_done)
+
+            def fill(block: Block) -> None:
+                theta = out[:, block.rows, block.target]
+                gram_limits(net, limits.layers, pixels, block, theta)
+                if block.is_mirrored:
+                    out[:, block.target, block.rows] = theta.swapaxes(1, 2)
+                with bar.get_lock():
+                    bar.update()
+
+            _over(parts, fill, limits.layers, run)
         K = _covariances(net, limits.layers, pixels, out.shape[1:], samples, run) if covariances else None
     if limits.error > tolerance * max(1, limits.largest):
         warnings.warn(
@@ -151,12 +153,11 @@ def _samples_at_once(layers: list[Layer]) -> int:
     return max(1, _KEPT_BYTES // (2 * max(1, needed)))
 
 
-def _over(parts: list[Panel], fill: Callable[[Block], None], layers: list[Layer], run: Run) -> Iterator[int]:
-    """Fill every block of every panel, preparing one panel at a time; give 1 for each block."""
+def _over(parts: list[Panel], fill: Callable[[Block], None], layers: list[Layer], run: Run) -> None:
+    """Fill every block of every panel, preparing one panel at a time."""
     for panel in parts:
         deque(run(lambda layer, panel=panel: layer.moments.prepare(panel.rows, panel.columns), layers), maxlen=0)
-        for _ in run(fill, panel.blocks):
-            yield 1
+        deque(run(fill, panel.blocks), maxlen=0)
 
 
 def _covariances(
@@ -173,5 +174,5 @@ def _covariances(
             K[:, block.target, block.rows] = P.transpose(0, 2, 1, 4, 3)
 
     n2 = len(pixels) - n
-    deque(_over(panels(n, n2 if n2 else None, p * p, samples), fill, layers, run), maxlen=0)
+    _over(panels(n, n2 if n2 else None, p * p, samples), fill, layers, run)
     return K if p > 1 else K[..., 0, 0]

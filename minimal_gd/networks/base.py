@@ -61,11 +61,15 @@ class Network(ABC):
 
     @abstractmethod
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
-        """Go from `work.phi[0]` to the predictions; leave every φ_h(x^(h-1)) and every σ′(z^(h)) in `work`."""
+        """Go from `work.phi[0]` to the predictions; leave features and slopes in `work`.
+
+        The features are every φ_h(x^(h-1)) and x^(H). The slopes, in `work.delta`, are every σ′(z^(h)), times whatever
+        `backward` leaves to this: the factor in front of σ, in the networks here.
+        """
 
     @abstractmethod
     def backward(self, params: Parameters, work: Workspace, upstream: NDArray) -> None:
-        """After `forward`, turn every σ′(z^(h)) in `work.delta` into `upstream`_i · ∂u_i/∂z_i^(h).
+        """After `forward`, turn what it left in `work.delta` into `upstream`_i · ∂u_i/∂z_i^(h).
 
         `upstream` (n,) is 1 for the sensitivities of u, and u - y for those of the loss.
         """
@@ -277,4 +281,5 @@ class Network(ABC):
 
 def half_square(residual: NDArray) -> float:
     """½ Σ_i (u_i - y_i)²; in float32 too the sum is taken in float64."""
-    return 0.5 * float(np.einsum("i,i->", residual, residual, dtype=np.float64))
+    residual = residual.astype(np.float64, copy=False)
+    return 0.5 * float(np.vdot(residual, residual))  # unlike dot, it overflows without a warning

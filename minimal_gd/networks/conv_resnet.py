@@ -112,8 +112,7 @@ class ConvResNet(Network):
         x, z = work.phi[-1], work.g
         for h, W in enumerate(params.W):
             np.matmul(work.phi[h], W.T, out=z)  # z^(h) = W^(h) φ(x^(h-1))
-            self.activation.apply(z, slope=work.delta[h])
-            z *= self.scale(h)  # s_h σ(z^(h))
+            self.activation.apply(z, slope=work.delta[h], scale=self.scale(h))  # s_h σ(z^(h))
             if h == 0:
                 x[...] = z
             else:
@@ -127,9 +126,8 @@ class ConvResNet(Network):
         g = work.g
         np.multiply.outer(upstream, params.a.T, out=g.reshape(len(upstream), *params.a.T.shape))  # ∂u/∂x^(H) = a
         for h in reversed(range(self.depth)):
-            delta = work.delta[h]  # σ′(z^(h))
-            delta *= g
-            delta *= self.scale(h)  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))
+            delta = work.delta[h]  # s_h σ′(z^(h))
+            delta *= g  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))
             if h > 0:
                 np.matmul(delta, params.W[h], out=work.product)
                 add_col2im(work.product, self._grid, self._window, g)  # g^(h-1) = g^(h) + φᵀ(W^(h)ᵀ δ^(h))

@@ -54,16 +54,14 @@ class FullyConnected(Network):
         """x^(0) = x to u = aᵀ x^(H): equation (2), rows for columns."""
         for h, W in enumerate(params.W):
             x = np.matmul(work.phi[h], W.T, out=work.phi[h + 1])  # z^(h) = W^(h) x^(h-1)
-            self.activation.apply(x, slope=work.delta[h])
-            x *= self.first_scale  # x^(h) = s σ(z^(h))
+            self.activation.apply(x, slope=work.delta[h], scale=self.first_scale)  # x^(h) = s σ(z^(h))
         return np.matmul(work.phi[-1], params.a, out=work.u)
 
     def backward(self, params: Parameters, work: Workspace, upstream: NDArray) -> None:
         """δ^(H) to δ^(1): steps 1 to 3 of the derivation, times `upstream`."""
         g = np.multiply.outer(upstream, params.a, out=work.g)  # ∂u/∂x^(H) = a
         for h in reversed(range(self.depth)):
-            delta = work.delta[h]  # σ′(z^(h))
-            delta *= g
-            delta *= self.first_scale  # δ^(h) = s g^(h) ∘ σ′(z^(h))
+            delta = work.delta[h]  # s σ′(z^(h))
+            delta *= g  # δ^(h) = s g^(h) ∘ σ′(z^(h))
             if h > 0:
                 np.matmul(delta, params.W[h], out=g)  # g^(h-1) = W^(h)ᵀ δ^(h)

@@ -61,8 +61,7 @@ class ResNet(Network):
         """x^(0) = x to u = aᵀ x^(H): equation (3), rows for columns."""
         for h, W in enumerate(params.W):
             x = np.matmul(work.phi[h], W.T, out=work.phi[h + 1])  # z^(h) = W^(h) x^(h-1)
-            self.activation.apply(x, slope=work.delta[h])
-            x *= self.scale(h)  # s_h σ(z^(h))
+            self.activation.apply(x, slope=work.delta[h], scale=self.scale(h))  # s_h σ(z^(h))
             if h > 0:
                 x += work.phi[h]  # x^(h) = x^(h-1) + s_h σ(z^(h))
         return np.matmul(work.phi[-1], params.a, out=work.u)
@@ -71,9 +70,8 @@ class ResNet(Network):
         """δ^(H) to δ^(1): steps 1 to 3 of the derivation, times `upstream`."""
         g = np.multiply.outer(upstream, params.a, out=work.g)  # ∂u/∂x^(H) = a
         for h in reversed(range(self.depth)):
-            delta = work.delta[h]  # σ′(z^(h))
-            delta *= g
-            delta *= self.scale(h)  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))
+            delta = work.delta[h]  # s_h σ′(z^(h))
+            delta *= g  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))
             if h > 0:
                 g += np.matmul(delta, params.W[h], out=work.product)  # g^(h-1) = g^(h) + W^(h)ᵀ δ^(h)
 

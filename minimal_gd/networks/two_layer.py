@@ -55,13 +55,11 @@ class TwoLayerReLU(Network):
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
         """Equation (1) of the companion, one row a sample."""
         x = np.matmul(work.phi[0], params.W[0].T, out=work.phi[1])  # z_r = w_rᵀ x
-        self.activation.apply(x, slope=work.delta[0])
-        x *= 1 / math.sqrt(self.width)  # x^(1) = relu(z)/√m
+        self.activation.apply(x, slope=work.delta[0], scale=1 / math.sqrt(self.width))  # x^(1) = relu(z)/√m
         return np.matmul(x, params.a, out=work.u)
 
     def backward(self, params: Parameters, work: Workspace, upstream: NDArray) -> None:
         """δ_r = a_r I{z_r ≥ 0}/√m, times `upstream`."""
-        g = np.multiply.outer(upstream, params.a, out=work.g)
-        delta = work.delta[0]  # I{z ≥ 0}
-        delta *= g
-        delta *= 1 / math.sqrt(self.width)
+        delta = work.delta[0]  # I{z ≥ 0}/√m
+        delta *= params.a
+        delta *= upstream[:, None]

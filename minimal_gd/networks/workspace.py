@@ -22,7 +22,8 @@ class Workspace:
     phi : list of H + 1 arrays
         `phi[h - 1]`, (n·p, k_h), holds φ_h(x^(h-1)); the last, (n·p, m), holds x^(H).
     delta : list of H arrays, (n·p, m)
-        `delta[h - 1]` holds σ′(z^(h)) after the forward pass and δ^(h) = ∂u/∂z^(h) after the backward pass.
+        `delta[h - 1]` holds s_h σ′(z^(h)) after the forward pass, s_h the factor in front of σ, and δ^(h) = ∂u/∂z^(h)
+        after the backward pass.
     g : (n·p, m) array
         z^(h) on the way forward, ∂u/∂x^(h) on the way back.
     product : (n·p, k_H) array
