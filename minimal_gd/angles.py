@@ -1,0 +1,76 @@
+"""The closed forms that are angles, ReLU's and erf's, in one pass over the pairs.
+
+An arctangent from a library is evaluated entry by entry; as a polynomial, the compiler evaluates it for as many entries
+at a time as the machine has lanes, together with the root before it and the products after it:
+
+    arctan t = t - t³/3 + t⁵/5 - …,    and for t > √2 - 1,  arctan t = π/4 + arctan((t - 1)/(t + 1)),
+
+so that |t| ≤ √2 - 1, where 20 terms of the series leave less than 1e-17.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_compiled = njit(**_options)
+
+_SERIES = tuple((-1) ** k / (2 * k + 1) for k in range(20))
+_TURN = math.sqrt(2) - 1
+_SMALLEST = 1e-300
+
+
+@njit(**_options, inline="always")  # a call would end the vectorisation
+def _angle(y: float, x: float) -> float:
+    """The angle of (x, y) from the x axis, in [0, π], for y ≥ 0; 0 at the origin."""
+    large, small = max(y, abs(x)), min(y, abs(x))
+    is_steep = small > _TURN * large
+    t = (small - large) / (small + large) if is_steep else small / max(large, _SMALLEST)
+    square = t * t
+    series = _SERIES[19]
+    for k in range(18, -1, -1):
+        series = series * square + _SERIES[k]
+    angle = t * series + (math.pi / 4 if is_steep else 0.0)
+    if y > abs(x):
+        angle = math.pi / 2 - angle
+    return math.pi - angle if x < 0 else angle
+
+
+@_compiled
+def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
+    """(√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, with tan θ = √(ab - c²)/c, entry by entry.
+
+    Parameters
+    ----------
+    a, b, c : (q, r, 1), (q, 1, c) and (q, r, c) arrays
+        Variances and covariances, ab ≥ c² but for rounding.
+    product, slope : (q, r, c) arrays, written
+    """
+    turn = 1 / (2 * math.pi)
+    for q in range(c.shape[0]):
+        for i in range(c.shape[1]):
+            first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
+            for j in range(len(third)):
+                root = math.sqrt(max(first * second[j] - third[j] * third[j], 0.0))
+                both = 0.5 - turn * _angle(root, third[j])
+                products[j] = turn * root + both * third[j]
+                slopes[j] = both
+
+
+@_compiled
+def erf_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
+    """(2/π) arctan(2c/r) and (4/π)/r, with r² = (1 + 2a)(1 + 2b) - 4c², entry by entry; arguments as above.
+
+    r² = 1 + 2(a + b) + 4(ab - c²), where nothing cancels but in the determinant, which stands beside 1.
+    """
+    for q in range(c.shape[0]):
+        for i in range(c.shape[1]):
+            first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
+            for j in range(len(third)):
+                determinant = max(first * second[j] - third[j] * third[j], 0.0)
+                root = math.sqrt(1 + 2 * (first + second[j]) + 4 * determinant)
+                angle = _angle(2 * abs(third[j]), root)
+                products[j] = 2 / math.pi * (angle if third[j] >= 0 else -angle)
+                slopes[j] = 4 / math.pi / root
