@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 _options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 _compiled = njit(**_options)
 
-_SERIES = tuple((-1) ** k / (2 * k + 1) for k in range(20))
+_SERIES = np.array([(-1) ** k / (2 * k + 1) for k in range(20)])
 _TURN = math.sqrt(2) - 1
 _SMALLEST = 1e-300
 

@@ -3,8 +3,8 @@
 Throughout, (u, v) ~ N(0, (a, c; c, b)), and every formula is derived in its docstring. Two tools do it. Price: for
 differentiable f, g, ∂/∂c E[f(u) g(v)] = E[f′(u) g′(v)]. Stein: E[u F(u, v)] = a E[∂F/∂u] + c E[∂F/∂v].
 
-Where the determinant ab - c² enters, it does so under a root or beside a positive number, and angles come from atan2:
-arccos of a number near 1 would lose half of the digits.
+Where the determinant ab - c² enters, it does so under a root or beside a positive number, and angles are arctangents of
+a quotient: arccos of a number near 1 would lose half of the digits.
 """
 
 import math
@@ -14,22 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import kernels
+from minimal_gd import angles
 
 
 @dataclass(frozen=True)
 class ClosedForm:
     """The expectations of one activation.
 
-    `products` takes variances a (q, r, 1) and b (q, 1, c) and covariances c (q, r, c), ab ≥ c² up to rounding; the
-    others take variances of any shape.
+    `products` takes variances a (q, r, 1) and b (q, 1, c), covariances c (q, r, c), ab ≥ c² up to rounding, and two
+    arrays as large as c to write into; the others take variances of any shape.
 
     Attributes
     ----------
     mean : callable
         a -> E[σ(u)].
     products : callable
-        (a, b, c) -> E[σ(u)σ(v)] and E[σ′(u)σ′(v)], two new (q, r, c) arrays.
+        (a, b, c, product, slope) -> None: writes E[σ(u)σ(v)] and E[σ′(u)σ′(v)].
     radial : callable
         a -> E[u²σ′(u)²], or more.
     curvature, radial_curvature : callable, optional
@@ -42,7 +42,7 @@ class ClosedForm:
     """
 
     mean: Callable[[NDArray], NDArray]
-    products: Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
+    products: Callable[[NDArray, NDArray, NDArray, NDArray, NDArray], None]
     radial: Callable[[NDArray], NDArray]
     curvature: Callable[[NDArray], NDArray] | None = None
     radial_curvature: Callable[[NDArray], NDArray] | None = None
@@ -59,7 +59,7 @@ def relu_mean(a: NDArray) -> NDArray:
     return np.sqrt(a / (2 * math.pi))
 
 
-def relu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """(√(ab - c²) + (π - θ) c)/2π and P(u ≥ 0, v ≥ 0) = (π - θ)/2π, with cos θ = c/√(ab).
 
     The second: u and v are ⟨w, x⟩ and ⟨w, x′⟩ at the angle θ, and w ≥ both half planes. With u ≡ 0, relu′(u) = 1 by
@@ -68,14 +68,10 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]
     The first: by Price its derivative in c is the second; indeed ∂√(ab - c²)/∂c = -c/√(ab - c²) and ∂θ/∂c =
     -1/√(ab - c²), so that the other two terms cancel; and it vanishes at c = -√(ab), θ = π, as it must.
     """
-    product, both = np.empty_like(c), np.empty_like(c)
-    kernels.pair_root(a, b, c, 0.0, 0.0, 1.0, product)
-    np.arctan2(product, c, out=both)
-    kernels.relu_pair(product, both, c)
+    angles.relu_products(a, b, c, product, slope)
     if not (a.all() and b.all()):
         zeros = (a == 0).astype(int) + (b == 0)
-        both = np.where(zeros > 0, zeros / 2, both)  # there atan2 sees ±0 and ±0
-    return product, both
+        np.copyto(slope, zeros / 2, where=zeros > 0)  # there is no angle
 
 
 def relu_slope_modulus(eta: float, rho: float) -> float:
@@ -89,17 +85,13 @@ def erf_mean(a: NDArray) -> NDArray:
     return np.zeros_like(a)
 
 
-def erf_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+def erf_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """(2/π) arcsin(2c/√((1 + 2a)(1 + 2b))) and (4/π)((1 + 2a)(1 + 2b) - 4c²)^(-½).
 
     The second is (4/π) E[e^(-u² - v²)] = (4/π) det(I + 2Σ)^(-½); the first vanishes at c = 0, and by Price its
     derivative is the second.
     """
-    root, product = np.empty_like(c), 2 * c
-    kernels.pair_root(a, b, c, 1.0, 2.0, 4.0, root)
-    np.arctan2(product, root, out=product)
-    product *= 2 / math.pi
-    return product, np.divide(4 / math.pi, root, out=root)
+    angles.erf_products(a, b, c, product, slope)
 
 
 def erf_radial(a: NDArray) -> NDArray:
@@ -133,7 +125,7 @@ def _normal_pair(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray, 
     return 0.25 + np.arctan2(c, root) / (2 * math.pi), 1 / (2 * math.pi * root), delta
 
 
-def gelu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+def gelu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """c E[ΦΦ] + E[Φ′Φ′] (abΔ + c²)/((1 + a)(1 + b)) and E[ΦΦ] + c E[Φ′Φ′] (1/(1 + a) + 1/(1 + b) + 1/Δ).
 
     The first, by Stein in u, then in v: E[uv Φ(u)Φ(v)] = a E[v Φ′(u)Φ(v)] + c E[Φ(u)Φ(v)] + c E[Φ(u) v Φ′(v)]. As
@@ -146,14 +138,16 @@ def gelu_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]
     """
     quadrant, density, delta = _normal_pair(a, b, c)
     one_a, one_b = 1 / (1 + a), 1 / (1 + b)
-    product = c * quadrant + density * ((a * one_a) * (b * one_b) * delta + (c * one_a) * (c * one_b))
-    return product, quadrant + c * density * (one_a + one_b + 1 / delta)
+    product[...] = c * quadrant + density * ((a * one_a) * (b * one_b) * delta + (c * one_a) * (c * one_b))
+    slope[...] = quadrant + c * density * (one_a + one_b + 1 / delta)
 
 
 def gelu_radial(a: NDArray) -> NDArray:
     """(√E[σ(u)²] + √E[u⁴Φ′(u)²])² ≥ E[u²σ′(u)²], by the triangle inequality for uσ′(u) = σ(u) + u²Φ′(u)."""
     w, density = a / (1 + 2 * a), 1 / (2 * math.pi * np.sqrt(1 + 2 * a))  # Φ′(u)² turns N(0, a) into N(0, w)
-    return (np.sqrt(gelu_products(a, a, a)[0]) + np.sqrt(3 * density) * w) ** 2
+    square, slope = np.empty_like(a), np.empty_like(a)
+    gelu_products(a, a, a, square, slope)
+    return (np.sqrt(square) + np.sqrt(3 * density) * w) ** 2
 
 
 def gelu_curvature(a: NDArray) -> NDArray:
@@ -173,21 +167,22 @@ def sincos_mean(a: NDArray) -> NDArray:
     return np.exp(-a / 2)
 
 
-def sincos_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+def sincos_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """e^(-(a + b - 2c)/2), both: σ(u)σ(v) = cos(u - v) + sin(u + v), and σ′(u)σ′(v) = cos(u - v) - sin(u + v)."""
-    product = np.exp(np.minimum(c - (a + b) / 2, 0))
-    return product, np.array(product)
+    np.exp(np.minimum(c - (a + b) / 2, 0), out=product)
+    slope[...] = product
 
 
-def identity_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+def identity_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """E[uv] = c, and 1."""
-    product = c + 0 * (a + b)
-    return product, np.ones_like(product)
+    product[...] = c
+    slope[...] = 1
 
 
-def square_products(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
+def square_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """E[u²v²] = ab + 2c² and E[2u · 2v] = 4c."""
-    return a * b + 2 * c * c, 4 * c + 0 * (a + b)
+    product[...] = a * b + 2 * c * c
+    slope[...] = 4 * c
 
 
 RELU = ClosedForm(

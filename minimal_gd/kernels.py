@@ -5,8 +5,6 @@ channels along the second axis. The kernels release the GIL, so that blocks of s
 allocate nothing.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -218,45 +216,6 @@ def series(
             for j in range(len(x)):
                 dp[j] = dp[j] * x[j] + p[j]
                 p[j] = p[j] * x[j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def pair_root(
-    a: NDArray, b: NDArray, c: NDArray, constant: float, linear: float, quadratic: float, root: NDArray
-) -> None:
-    """√(constant + linear (a + b) + quadratic (ab - c²)), entry by entry, with ab - c² ≥ 0 but for rounding.
-
-    Parameters
-    ----------
-    a, b, c : (q, r, 1), (q, 1, c) and (q, r, c) arrays
-    root : (q, r, c) array, written
-    """
-    for q in range(c.shape[0]):
-        for i in range(c.shape[1]):
-            first, second, third, out = a[q, i, 0], b[q, 0], c[q, i], root[q, i]
-            for j in range(len(out)):
-                determinant = first * second[j] - third[j] * third[j]
-                if determinant < 0:
-                    determinant = 0.0
-                out[j] = math.sqrt(constant + linear * (first + second[j]) + quadratic * determinant)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def relu_pair(root: NDArray, angle: NDArray, c: NDArray) -> None:
-    """Turn √(ab - c²) and θ into (√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, in place.
-
-    Parameters
-    ----------
-    root, angle, c : (q, r, c) arrays
-    """
-    turn = 1 / (2 * math.pi)
-    for q in range(c.shape[0]):
-        for i in range(c.shape[1]):
-            first, second, third = root[q, i], angle[q, i], c[q, i]
-            for j in range(len(third)):
-                both = 0.5 - turn * second[j]
-                first[j] = turn * first[j] + both * third[j]
-                second[j] = both
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

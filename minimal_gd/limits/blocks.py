@@ -55,6 +55,17 @@ def is_small(n: int, n2: int | None, entries: int) -> bool:
     return n * (n if n2 is None else n2) * entries <= _FEW_ENTRIES
 
 
+def most_pairs(n: int, n2: int | None, entries: int) -> int:
+    """How many pairs of samples a block of `panels` has, at most."""
+    side = _side(n, n2, entries)
+    return min(side, n) * min(side, n if n2 is None else n2)
+
+
+def _side(n: int, n2: int | None, entries: int) -> int:
+    size = _ENTRIES_ALONE if is_small(n, n2, entries) else _ENTRIES_IN_THREADS
+    return max(_FEWEST_SAMPLES, math.isqrt(size // entries))
+
+
 def panels(n: int, n2: int | None, entries: int, samples: int) -> list[Panel]:
     """Cut the pairs of n samples (on and above the diagonal), or of n with n2 others.
 
@@ -65,8 +76,7 @@ def panels(n: int, n2: int | None, entries: int, samples: int) -> list[Panel]:
     samples : int
         How many samples a panel has on a side, at most.
     """
-    size = _ENTRIES_ALONE if is_small(n, n2, entries) else _ENTRIES_IN_THREADS
-    side = max(_FEWEST_SAMPLES, math.isqrt(size // entries))
+    side = _side(n, n2, entries)
     stripes = [(stripe, _cut(stripe, side)) for stripe in _cut(slice(0, n), samples)]
     if n2 is not None:
         others = [(stripe, _cut(stripe, side)) for stripe in _cut(slice(n, n + n2), samples)]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from minimal_gd.activations import Activation
 from minimal_gd.hermite import ROUNDING
-from minimal_gd.limits.moments import Accuracy, ClosedMoments, Moments, largest
+from minimal_gd.limits.moments import Accuracy, ClosedMoments, Moments, Pairs, largest
 from minimal_gd.limits.series import SeriesMoments
 from minimal_gd.threads import Run
 
@@ -63,7 +63,9 @@ def pair_expectations(
     layer.prepare(slice(0, 1), slice(1, 2))
     errors = layer.errors
     each = np.arange(len(variance))
-    product, slope_product = layer.products(c.reshape(-1, 1, 1), each, each, slice(0, 1), slice(1, 2))
+    covariance = c.reshape(-1, 1, 1)
+    product, slope_product = np.empty_like(covariance), np.empty_like(covariance)
+    layer.products(covariance, Pairs(each, each, slice(0, 1), slice(1, 2)), product, slope_product)
     norm = np.sqrt(layer.second_moment).prod(axis=1)
     slope_norm = np.sqrt(layer.slope_moment).prod(axis=1)
     results = (product, slope_product, errors.product * norm, errors.slope_product * slope_norm)

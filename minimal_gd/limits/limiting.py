@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from minimal_gd import validate
 from minimal_gd.hermite import SETTLED, inverse
-from minimal_gd.limits.blocks import Block, Panel, is_small, panels
-from minimal_gd.limits.pairs import gram_limits, largest_correlation, layer_covariances
+from minimal_gd.limits.blocks import Block, Panel, is_small, most_pairs, panels
+from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.networks.base import Network
 from minimal_gd.threads import Run, threads
@@ -86,8 +86,9 @@ def limiting(
 
     alone = is_small(n, n2, net.positions) and not covariances
     with np.errstate(over="ignore", invalid="ignore"), nullcontext(map) if alone else threads() as run:
+        room = Room(net.depth, net.positions * most_pairs(n, n2, net.positions))
         pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
-        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block), pairs))
+        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))
         if covariances and net.positions > 1:
             rho = 1.0  # positions of one sample meet each other too
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
@@ -98,7 +99,7 @@ def limiting(
 
             def fill(block: Block) -> None:
                 theta = out[:, block.rows, block.target]
-                gram_limits(net, limits.layers, pixels, block, theta)
+                gram_limits(net, limits.layers, pixels, block, room, theta)
                 if block.is_mirrored:
                     out[:, block.target, block.rows] = theta.swapaxes(1, 2)
                 with bar.get_lock():

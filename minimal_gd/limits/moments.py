@@ -47,6 +47,18 @@ class Errors(NamedTuple):
     correlation: float
 
 
+class Pairs(NamedTuple):
+    """Pairs (u, v) of pre-activations: u at positions `left` of samples `rows`, v at `right` of `columns`.
+
+    `left` and `right` are (q,) arrays that go together; every row meets every column.
+    """
+
+    left: NDArray
+    right: NDArray
+    rows: slice
+    columns: slice
+
+
 class Moments(Protocol):
     """What a layer's recursion asks for; every array has shape (p, n), a variance each.
 
@@ -69,14 +81,12 @@ class Moments(Protocol):
     def prepare(self, rows: slice, columns: slice) -> None:
         """Get ready for products among these samples, and forget others."""
 
-    def products(
-        self, covariance: NDArray, left: NDArray, right: NDArray, rows: slice, columns: slice
-    ) -> tuple[NDArray, NDArray]:
-        """E[σ(u)σ(v)] and E[σ′(u)σ′(v)], u at positions `left` of samples `rows`, v at `right` of `columns`.
+    def products(self, covariance: NDArray, pairs: Pairs, product: NDArray, slope: NDArray) -> None:
+        """Write E[σ(u)σ(v)] and E[σ′(u)σ′(v)].
 
         Parameters
         ----------
-        covariance : (len(left), rows, columns) array
+        covariance, product, slope : (len(pairs.left), rows, columns) arrays
         """
         ...
 
@@ -114,17 +124,16 @@ class ClosedMoments:
     def prepare(self, rows: slice, columns: slice) -> None:
         """As `Moments.prepare`: a formula needs nothing."""
 
-    def products(
-        self, covariance: NDArray, left: NDArray, right: NDArray, rows: slice, columns: slice
-    ) -> tuple[NDArray, NDArray]:
+    def products(self, covariance: NDArray, pairs: Pairs, product: NDArray, slope: NDArray) -> None:
         """As `Moments.products`."""
-        a, b = self._variance[left, rows, None], self._variance[right, None, columns]
-        return self._form.products(a, b, covariance)
+        a, b = self._variance[pairs.left, pairs.rows, None], self._variance[pairs.right, None, pairs.columns]
+        self._form.products(a, b, covariance, product, slope)
 
     def _of_one(self, covariance: NDArray) -> tuple[NDArray, NDArray]:
         """Both products for u and v of one sample's variance, (p, n)."""
         a, c = self._variance.reshape(-1, 1, 1), covariance.reshape(-1, 1, 1)
-        product, slope_product = self._form.products(a, a, c)
+        product, slope_product = np.empty_like(c), np.empty_like(c)
+        self._form.products(a, a, c, product, slope_product)
         return product.reshape(covariance.shape), slope_product.reshape(covariance.shape)
 
     def _errors(self, accuracy: Accuracy) -> Errors:

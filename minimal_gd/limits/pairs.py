@@ -4,6 +4,8 @@ Arrays are (q, rows, columns): q pairs of positions (l, r), then the samples i a
 the patches of φ move both positions together.
 """
 
+import math
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from minimal_gd import kernels
 from minimal_gd.limits.blocks import Block
+from minimal_gd.limits.moments import Pairs
 from minimal_gd.limits.profile import Layer
 from minimal_gd.networks.base import Network
 
@@ -35,22 +38,37 @@ class Positions(NamedTuple):
         return cls(left, right, 2)
 
 
-def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, theta: NDArray) -> None:
+class Room(threading.local):
+    """The arrays that the recursion fills for one block after the other. Each thread that looks sees its own.
+
+    Parameters
+    ----------
+    depth : int
+        H.
+    entries : int
+        How many entries the largest block has: positions, rows and columns multiplied.
+
+    Attributes
+    ----------
+    S, D, B : (H + 1, entries), (H, entries) and (1, entries) arrays
+    """
+
+    def __init__(self, depth: int, entries: int) -> None:
+        self.S, self.D, self.B = (np.empty((layers, entries)) for layers in (depth + 1, depth, 1))
+
+
+def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, room: Room, theta: NDArray) -> None:
     """Write Θ^(1), …, Θ^(H+1) of one block into `theta`, (H + 1, rows, columns)."""
-    S = _pixel_products(pixels, block, axes=1)
-    inputs, slopes = [], []
-    for P, D, after in _forward(net, layers, S, block, Positions.equal(net.positions)):
-        inputs.append(P)
-        slopes.append(D)
-        S = after
-    theta[-1] = S[0] if len(S) == 1 else S.sum(axis=0)
-    B = np.ones_like(S)
+    S, D, [B] = _shaped(room, net.positions, block)
+    _pixel_products(pixels, block, out=S[0])
+    inputs = list(_forward(net, layers, S, D, block, Positions.equal(net.positions)))
+    theta[-1] = S[-1, 0] if net.positions == 1 else S[-1].sum(axis=0)
+    B[...] = 1
     for h, layer in reversed(list(enumerate(layers))):
-        DB = slopes[h]
-        kernels.layer_gram(inputs[h], B, layer.scale**2, DB, theta[h])
+        kernels.layer_gram(inputs[h], B, layer.scale**2, D[h], theta[h])  # D becomes β² D B
         if h > 0:
-            before = net.patch_sums(DB)
-            B = before if layer.skip == 0 else before + B
+            before = net.patch_sums(D[h])
+            B = before if layer.skip == 0 else np.add(B, before, out=B)
     if block.is_diagonal:
         below = np.tri(theta.shape[1], k=-1, dtype=bool)
         np.copyto(theta, theta.swapaxes(1, 2).copy(), where=below)  # symmetric to the bit
@@ -58,8 +76,11 @@ def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block
 
 def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block: Block) -> NDArray:
     """P^(0), …, P^(H-1) of one block and all pairs of positions, (H, p, p, rows, columns)."""
-    p, S = net.positions, _pixel_products(pixels, block, axes=2)
-    P = np.array([P for P, _, _ in _forward(net, layers, S, block, Positions.all(p))])
+    p, first, second = net.positions, pixels[block.rows], pixels[block.columns]
+    products = np.einsum("ilc,jrc->lrij", first, second, optimize=True).reshape(-1, len(first), len(second))
+    S, D = np.empty((net.depth + 1, *products.shape)), np.empty((net.depth, *products.shape))
+    S[0] = products
+    P = np.array(list(_forward(net, layers, S, D, block, Positions.all(p))))
     if block.is_diagonal:
         # P_ij,lr = P_ji,rl exactly: of the two, the one above the diagonal
         flat = P.reshape(net.depth, p, p, *P.shape[2:]).transpose(0, 3, 1, 4, 2).reshape(net.depth, p * P.shape[2], -1)
@@ -68,7 +89,7 @@ def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block:
     return P.reshape(net.depth, p, p, *P.shape[2:])
 
 
-def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, block: Block) -> float:
+def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, block: Block, room: Room) -> float:
     """The largest |ρ| of the first layer's patches, over the block's pairs i ≠ j and equal positions.
 
     Parameters
@@ -76,44 +97,52 @@ def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, b
     inverse_norms : (p, n) array
         1/‖φ(x_i)_l‖, 0 for blank patches.
     """
-    P = net.patch_sums(_pixel_products(pixels, block, axes=1))
-    rho = np.empty_like(P)
+    S, _, [rho] = _shaped(room, net.positions, block)
+    P = net.patch_sums(_pixel_products(pixels, block, out=S[0]))
     kernels.correlations(P, inverse_norms[:, block.rows], inverse_norms[:, block.columns], rho)
     if block.is_diagonal:
         _fill_diagonal(rho, Positions.equal(len(rho)), 0)
     return float(max(rho.max(), -rho.min()))
 
 
+def _shaped(room: Room, p: int, block: Block) -> list[NDArray]:
+    """Return S, D and B in the shape of the block."""
+    shape = (p, block.rows.stop - block.rows.start, block.columns.stop - block.columns.start)
+    return [array[:, : math.prod(shape)].reshape(-1, *shape) for array in (room.S, room.D, room.B)]
+
+
 def _forward(
-    net: Network, layers: list[Layer], S: NDArray, block: Block, positions: Positions
-) -> Iterator[tuple[NDArray, NDArray, NDArray]]:
-    """Give P^(h-1), D^(h) and S^(h) for h = 1, …, H."""
+    net: Network, layers: list[Layer], S: NDArray, D: NDArray, block: Block, positions: Positions
+) -> Iterator[NDArray]:
+    """From S[0] = S^(0), fill S^(h) and D^(h), and give P^(h-1), for h = 1, …, H.
+
+    Parameters
+    ----------
+    S, D : (H + 1, q, rows, columns) and (H, q, rows, columns) arrays, written
+    """
     left, right, axes = positions
-    p = net.positions
-    for layer in layers:
-        P = net.patch_sums(S.reshape(*(p,) * axes, *S.shape[1:]), axes).reshape(S.shape)
+    p, pairs = net.positions, Pairs(left, right, block.rows, block.columns)
+    for h, layer in enumerate(layers):
+        before, after, slope = S[h], S[h + 1], D[h]
+        P = net.patch_sums(before.reshape(*(p,) * axes, *before.shape[1:]), axes).reshape(before.shape)
         if block.is_diagonal:
             _fill_diagonal(P, positions, layer.variance[:, block.rows])
-        product, D = layer.moments.products(P, left, right, block.rows, block.columns)
+        layer.moments.products(P, pairs, after, slope)
         if block.is_diagonal:
-            _fill_diagonal(product, positions, layer.moments.second_moment[:, block.rows])
-            _fill_diagonal(D, positions, layer.moments.slope_moment[:, block.rows])
-        product *= layer.scale**2
+            _fill_diagonal(after, positions, layer.moments.second_moment[:, block.rows])
+            _fill_diagonal(slope, positions, layer.moments.slope_moment[:, block.rows])
+        after *= layer.scale**2
         if layer.skip:
             b, e = layer.offset, layer.scale * layer.moments.mean
-            product += b[left, block.rows, None] * e[right, None, block.columns]  # b_i E[σ(v)]
-            product += e[left, block.rows, None] * b[right, None, block.columns]  # E[σ(u)] b_j
-            product += S
-        S = product
-        yield P, D, S
+            after += b[left, block.rows, None] * e[right, None, block.columns]  # b_i E[σ(v)]
+            after += e[left, block.rows, None] * b[right, None, block.columns]  # E[σ(u)] b_j
+            after += before
+        yield P
 
 
-def _pixel_products(pixels: NDArray, block: Block, axes: int) -> NDArray:
-    """S^(0)_ij = ⟨x_il, x_jr⟩, (q, rows, columns)."""
-    first, second = pixels[block.rows], pixels[block.columns]
-    if axes == 1:
-        return np.ascontiguousarray(first.swapaxes(0, 1)) @ second.transpose(1, 2, 0)
-    return np.einsum("ilc,jrc->lrij", first, second, optimize=True).reshape(-1, len(first), len(second))
+def _pixel_products(pixels: NDArray, block: Block, out: NDArray) -> NDArray:
+    """S^(0)_ij = ⟨x_il, x_jl⟩, (p, rows, columns)."""
+    return np.matmul(pixels[block.rows].swapaxes(0, 1), pixels[block.columns].transpose(1, 2, 0), out=out)
 
 
 def _fill_diagonal(array: NDArray, positions: Positions, values: NDArray | float) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from minimal_gd import kernels
 from minimal_gd.activations import Activation
 from minimal_gd.hermite import ROUNDING, Coefficients, coefficients, inverse, remainder, resolve
-from minimal_gd.limits.moments import Accuracy, Errors, largest
+from minimal_gd.limits.moments import Accuracy, Errors, Pairs, largest
 from minimal_gd.threads import Run
 
 # Variances that differ by less share their coefficients: unit inputs have 1 ± a few roundings.
@@ -76,21 +76,19 @@ class SeriesMoments:
                 return alpha[group[:, samples.start - part.start : samples.stop - part.start]]
         raise LookupError(f"samples {samples} must be prepared first")
 
-    def products(
-        self, covariance: NDArray, left: NDArray, right: NDArray, rows: slice, columns: slice
-    ) -> tuple[NDArray, NDArray]:
+    def products(self, covariance: NDArray, pairs: Pairs, product: NDArray, slope: NDArray) -> None:
         """As `Moments.products`."""
-        rho, product, slope_product = (np.empty_like(covariance) for _ in range(3))
+        left, right, rows, columns = pairs
+        rho = np.empty_like(covariance)
         kernels.correlations(covariance, self._inverse_s[left, rows], self._inverse_s[right, columns], rho)
         if len(self._slope.s) == 1:
-            kernels.shared_series(rho, self._prepared[0][1][0] ** 2, self._reach, product, slope_product)
+            kernels.shared_series(rho, self._prepared[0][1][0] ** 2, self._reach, product, slope)
         else:
             first, second = self._prepared_alpha(rows), self._prepared_alpha(columns).swapaxes(1, 2)
             second = np.ascontiguousarray(second)
-            kernels.series(rho, left, right, first, second, self._reach, product, slope_product)
+            kernels.series(rho, left, right, first, second, self._reach, product, slope)
         s, t = self._s[left, rows], self._s[right, columns]
         kernels.add_means(product, s, t, self.mean[left, rows], self.mean[right, columns])
-        return product, slope_product
 
 
 def _series_errors(
