@@ -134,3 +134,12 @@ def test_gelu_of_huge_inputs_is_relu_and_nothing_cancels():
     gelu, relu = (quietly(mgd.FullyConnected(2, 1, 1, name), X)[0][1] for name in ("gelu", "relu"))
     scale = mgd.activations.get("gelu").c_sigma / mgd.activations.get("relu").c_sigma
     np.testing.assert_allclose(gelu, scale * relu, rtol=1e-13)
+
+
+def test_a_skip_connection_with_another_weight_is_refused():
+    class Weighted(mgd.ResNet):
+        def limit_layer(self, h):
+            return (0.0, 1.0) if h == 1 else (0.8, 0.5)
+
+    with pytest.raises(ValueError, match=r"limit_layer\(2\) of .* must give κ_h = 0 or 1, got 0.8"):
+        gram.limiting(Weighted(2, 1, 3), np.eye(2))

@@ -71,7 +71,8 @@ def limiting(
     ------
     TypeError, ValueError
         If an argument is not as described; nothing is computed then. ValueError also if an activation of the user's
-        is not finite where the Gaussian expectations need it.
+        is not finite where the Gaussian expectations need it, or if the network's `limit_layer` gives a κ_h that is
+        neither 0 nor 1.
 
     Paper: Definitions 5.1, 6.1 and 7.1, with the indices as `minimal_gd.limits.profile` derives them; companion:
     Assumption 3.1 for `TwoLayerReLU`.

@@ -134,7 +134,7 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
     Raises
     ------
     ValueError
-        If a variance is so large that products of two overflow.
+        If a variance is so large that products of two overflow, or a κ_h is neither 0 nor 1.
     """
     S, b, layers = squares, np.zeros_like(squares), []
     products = (channels + 2) * ROUNDING
@@ -143,6 +143,8 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
     scale_error = _scale_error(net)
     for h in range(1, net.depth + 1):
         skip, scale = net.limit_layer(h)
+        if skip not in (0, 1):
+            raise ValueError(f"limit_layer({h}) of {net} must give κ_h = 0 or 1, got {skip}")
         variance = net.patch_sums(S)
         variance[variance < _NEGLIGIBLE] = 0
         if not variance.max() < _LARGEST:
