@@ -5,11 +5,12 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 # A block holds about so many entries of one layer. Threads take turns between NumPy's operations, so these must be
-# long; alone, a smaller block is faster, whose arrays stay in the cache. Few entries in all are done before a second
-# thread has woken up. (The fastest of the sizes tried, on two cores.)
+# long, but no thread should be left without a block; alone, a smaller block is faster, whose arrays stay in the cache.
+# Few entries in all are done before a second thread has woken up. (The fastest of the sizes tried, on two cores.)
 _ENTRIES_IN_THREADS = 2**16
+_BLOCKS_IN_THREADS = 8
 _ENTRIES_ALONE = 2**14
-_FEW_ENTRIES = 2**19
+_FEW_ENTRIES = 2**17
 _FEWEST_SAMPLES = 12
 
 
@@ -62,7 +63,8 @@ def most_pairs(n: int, n2: int | None, entries: int) -> int:
 
 
 def _side(n: int, n2: int | None, entries: int) -> int:
-    size = _ENTRIES_ALONE if is_small(n, n2, entries) else _ENTRIES_IN_THREADS
+    total = n * (n if n2 is None else n2) * entries
+    size = _ENTRIES_ALONE if total <= _FEW_ENTRIES else min(_ENTRIES_IN_THREADS, total // _BLOCKS_IN_THREADS)
     return max(_FEWEST_SAMPLES, math.isqrt(size // entries))
 
 
