@@ -6,9 +6,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd.activations import ACTIVATIONS, get
@@ -109,7 +110,7 @@ def test_values_and_slopes_are_right_at_chosen_points_and_in_the_tails(name, dty
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=20, deadline=None)
+@at_most(20)
 @given(z=st.floats(-40, 40), dtype=st.sampled_from(DTYPES))
 def test_values_and_slopes_are_right_anywhere(name, z, dtype):
     assert_right(name, z, dtype)
