@@ -34,7 +34,7 @@ def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
     ------
     TypeError, ValueError
         If an array is not finite and real or has another shape; ValueError if K is not symmetric
-        positive definite.
+        positive definite, or if the result, or K⁻¹y, overflows.
 
     Examples
     --------
@@ -62,4 +62,7 @@ def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
         alpha = solve(K, y, assume_a="pos")
     except LinAlgError as error:
         raise ValueError(f"K must be positive definite, got a matrix without a Cholesky factor ({error})") from error
-    return K_new @ alpha
+    with np.errstate(over="ignore", invalid="ignore"):
+        predicted = K_new @ alpha
+    validate.finite_result(predicted, "predictions", "K, y and K_new")
+    return predicted

@@ -19,7 +19,8 @@ import minimal_gd as mgd
 from minimal_gd import gram
 
 ROUNDINGS = 1000
-EPSILON = np.finfo(np.float64).eps
+DOUBLE, SINGLE = np.finfo(np.float64), np.finfo(np.float32)
+EPSILON = float(DOUBLE.eps)
 TINY = 1e-300
 
 
@@ -50,13 +51,18 @@ def require(case: Problem, what: str, *columns: Iterable) -> None:
         float(np.linalg.norm(np.ravel(array))) for array in (first.ours, first.theirs, first.ours - first.theirs)
     )
     also = f"; wrong too: {', '.join(side.layer for side in others)}" if others else ""
+    worst = ""
+    if np.ndim(first.allowed):
+        place = np.unravel_index(np.argmax(_distance(first) - first.allowed), first.ours.shape)
+        entry = ", ".join(map(str, place))
+        worst = f"\n  worst entry:               [{entry}], {first.ours[place]:.6e} and {first.theirs[place]:.6e}"
     raise PropertyError(
         f"{case.made}: {what}\n"
         f"  smallest case:             {case}\n"
         f"  first layer that is wrong: {first.layer}{also}\n"
         f"  sizes:                     {size:.6e} computed, {expected:.6e} expected, {distance:.3e} apart\n"
         f"  relative error:            {distance / max(expected, TINY):.3e} "
-        f"(allowed: {np.max(first.allowed) / max(expected, TINY):.3e})"
+        f"(allowed: {np.max(first.allowed) / max(expected, TINY):.3e}){worst}"
     )
 
 
@@ -116,25 +122,28 @@ def predictions(case: Problem) -> list[NDArray]:
     return [case.net.predict(case.params, case.X)]
 
 
-def predictions_allowance(case: Problem, epsilon: float = EPSILON) -> NDArray:
+def predictions_allowance(case: Problem, precision: np.finfo = DOUBLE) -> NDArray:
     size = np.linalg.norm(case.params.a) * np.sqrt(np.diagonal(grams(case)[0]))  # ‖a‖ ‖x_i^(H)‖
-    return ROUNDINGS * epsilon * (size + rounding(predictions, case)[0]) + TINY
+    return _allowance(size + rounding(predictions, case)[0], precision)
 
 
-def gradient_allowance(case: Problem, epsilon: float = EPSILON) -> list[float]:
+def gradient_allowance(case: Problem, precision: np.finfo = DOUBLE) -> list[float]:
     moved = rounding(gradient, case)
     return [
-        ROUNDINGS * epsilon * (total + float(np.linalg.norm(change))) + TINY
+        _allowance(total + float(np.linalg.norm(change)), precision)
         for total, change in zip(sums(case), moved, strict=True)
     ]
+
+
+def _allowance(size: float | NDArray, precision: np.finfo) -> float | NDArray:
+    """So many roundings of `size`, and what underflows."""
+    return ROUNDINGS * float(precision.eps) * size + 1e8 * float(precision.tiny)
 
 
 def gram_allowance(case: Problem) -> list[NDArray]:
     roots = [np.sqrt(np.diagonal(G)) for G in grams(case)]
     moved = rounding(grams, case)
-    return [
-        ROUNDINGS * EPSILON * (np.outer(root, root) + change) + TINY for root, change in zip(roots, moved, strict=True)
-    ]
+    return [_allowance(np.outer(root, root) + change, DOUBLE) for root, change in zip(roots, moved, strict=True)]
 
 
 def compare_gradients(case: Problem, what: str, ours: list[NDArray], theirs: list[NDArray]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from comparing import (
     EPSILON,
     ROUNDINGS,
+    SINGLE,
     TINY,
     PropertyError,
     compare_gradients,
@@ -167,8 +168,7 @@ def float32_agrees_with_float64(case: Problem) -> None:
     if not u.dtype == by_hand.dtype == np.float32:
         raise PropertyError(f"{case}: float32 parameters give {u.dtype} predictions and {by_hand.dtype} gradients")
     double = replace(case, params=single.map(np.float64), X=X.astype(float), y=y.astype(float))
-    epsilon = float(np.finfo(np.float32).eps)
-    allowed = [predictions_allowance(double, epsilon), *gradient_allowance(double, epsilon)]
+    allowed = [predictions_allowance(double, SINGLE), *gradient_allowance(double, SINGLE)]
     computed, expected = [u, *layers(by_hand)], [*predictions(double), *gradient(double)]
     require(case, "float32 does not agree with float64", ["u", *names(case)], computed, expected, allowed)
 
