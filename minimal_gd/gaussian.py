@@ -20,6 +20,7 @@ from minimal_gd.hermite import ROUNDING, Coefficients, Elementwise, coefficients
 _BREAKS = (-38.0, -8.0, 0.0, 8.0, 38.0)
 
 
+@validate.quietly
 def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     """E[f(z)] for z ~ N(0, 1), by SciPy's adaptive quadrature.
 
@@ -53,6 +54,7 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     return total
 
 
+@validate.quietly
 def mean(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray]:
     """E[f(u)] for u ~ N(0, variance).
 
@@ -78,6 +80,7 @@ def mean(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray]:
     return series.a[group, 0], series.error[group]
 
 
+@validate.quietly
 def second_moment(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray]:
     """E[f(u)²] for u ~ N(0, variance); arguments, results and errors as for `mean`."""
     distinct, group = _distinct(_variances("variance", variance))
@@ -86,6 +89,7 @@ def second_moment(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray
     return series.second_moment[group], error[group]
 
 
+@validate.quietly
 def product(
     f: Elementwise, g: Elementwise, a: ArrayLike, b: ArrayLike, c: ArrayLike, tolerance: float = 1e-12
 ) -> tuple[NDArray, NDArray]:
@@ -153,8 +157,7 @@ def _coefficients(
     """Hermite coefficients for every variance, with a finite second moment."""
     if not callable(f):
         raise TypeError(f"{name} must be a function of an array, got {validate.describe(f)}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        series = coefficients(f, np.sqrt(variance), tail, rho, **terms)
+    series = coefficients(f, np.sqrt(variance), tail, rho, **terms)
     validate.finite_result(series.second_moment, "second moments", f"{name} and its variances")
     return series
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import norm
 
 from minimal_gd import validate
-from minimal_gd.networks.base import Network, quietly
+from minimal_gd.networks.base import Network
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -25,7 +25,7 @@ CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
 COMPLEX_STEP = 1e-100
 
 
-@quietly
+@validate.quietly
 def central_difference(
     net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters, step: float = CENTRAL_STEP
 ) -> float:
@@ -60,7 +60,7 @@ def central_difference(
     return derivative
 
 
-@quietly
+@validate.quietly
 def complex_step(
     net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters, step: float = COMPLEX_STEP
 ) -> float:
@@ -134,7 +134,7 @@ def random_direction(params: Parameters, seed: int | np.random.Generator) -> Par
     return params.map(lambda array: rng.standard_normal(array.shape))
 
 
-@quietly
+@validate.quietly
 def inner_product(first: Parameters, second: Parameters) -> float:
     """⟨first, second⟩, all layers together.
 
@@ -148,7 +148,7 @@ def inner_product(first: Parameters, second: Parameters) -> float:
     return product
 
 
-@quietly
+@validate.quietly
 def relative_error(approximate: Parameters, exact: Parameters) -> float:
     """‖approximate - exact‖ / ‖exact‖, all layers together; the plain distance if `exact` is zero.
 

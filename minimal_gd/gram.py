@@ -17,7 +17,7 @@ from scipy.sparse.linalg import eigsh
 
 from minimal_gd import validate
 from minimal_gd.limits.limiting import limiting
-from minimal_gd.networks.base import BLOCK_BYTES, Network, quietly
+from minimal_gd.networks.base import BLOCK_BYTES, Network
 from minimal_gd.parameters import Parameters
 
 __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "total"]
@@ -26,7 +26,7 @@ __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "t
 _DENSE_LIMIT = 500
 
 
-@quietly
+@validate.quietly
 def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
     """Every layer's Gram matrix at `params`.
 
@@ -59,7 +59,7 @@ def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
     return G
 
 
-@quietly
+@validate.quietly
 def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
     """ΣG^(h) over the layers that descent trains: -η ΣG (u - y) is the first-order change of u in one step.
 
@@ -122,10 +122,10 @@ def largest_eigenvalue(G: NDArray) -> float:
     return largest
 
 
-def power_of_two(G: NDArray) -> int:
-    """The exponent e for which 2^-e G, which is exact, has entries that can be squared; 0 where G itself has."""
-    exponent = int(np.frexp(np.abs(G).max())[1])
-    return exponent if abs(exponent) > np.finfo(G.dtype).maxexp // 3 else 0
+def power_of_two(array: NDArray) -> int:
+    """The exponent e for which 2^-e `array`, which is exact, has entries that can be squared; 0 where it has them."""
+    exponent = int(np.frexp(np.abs(array).max(initial=0))[1])
+    return exponent if abs(exponent) > np.finfo(array.dtype).maxexp // 3 else 0
 
 
 def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+# What overflows on the way gives no warning: what is not finite in the end is refused.
+quietly = np.errstate(over="ignore", invalid="ignore")
+
 
 def describe(value: Any) -> str:
     """Say in a few words what `value` is, for an error message."""

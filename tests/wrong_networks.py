@@ -25,7 +25,7 @@ class SlopeOfTheOutput(mgd.FullyConnected):
 
     def forward(self, params: mgd.Parameters, work: Workspace) -> NDArray:
         u = super().forward(params, work)
-        work.delta[MIDDLE][...] = self.activation.dsigma(work.phi[MIDDLE + 1])
+        work.delta[MIDDLE][...] = self.first_scale * self.activation.dsigma(work.phi[MIDDLE + 1])
         return u
 
 
@@ -34,7 +34,7 @@ class NoSlope(mgd.FullyConnected):
 
     def forward(self, params: mgd.Parameters, work: Workspace) -> NDArray:
         u = super().forward(params, work)
-        work.delta[MIDDLE][...] = 1
+        work.delta[MIDDLE][...] = self.first_scale
         return u
 
 
@@ -44,7 +44,7 @@ class NoSkipOnTheWayBack(mgd.ResNet):
     def backward(self, params: mgd.Parameters, work: Workspace, upstream: NDArray) -> None:
         g = np.multiply.outer(upstream, params.a, out=work.g)
         for h in reversed(range(self.depth)):
-            work.delta[h] *= g * self.scale(h)
+            work.delta[h] *= g
             if h == MIDDLE:
                 g[...] = work.delta[h] @ params.W[h]
             elif h > 0:
@@ -57,7 +57,7 @@ class ScaleOfAnotherLayer(mgd.ResNet):
     def backward(self, params: mgd.Parameters, work: Workspace, upstream: NDArray) -> None:
         g = np.multiply.outer(upstream, params.a, out=work.g)
         for h in reversed(range(self.depth)):
-            work.delta[h] *= g * self.scale(0 if h == MIDDLE else h)
+            work.delta[h] *= g * (self.first_scale / self.scale(h) if h == MIDDLE else 1)
             if h > 0:
                 g += work.delta[h] @ params.W[h]
 
@@ -84,7 +84,7 @@ class WNotTransposed(mgd.FullyConnected):
     def backward(self, params: mgd.Parameters, work: Workspace, upstream: NDArray) -> None:
         g = np.multiply.outer(upstream, params.a, out=work.g)
         for h in reversed(range(self.depth)):
-            work.delta[h] *= g * self.first_scale
+            work.delta[h] *= g
             if h > 0:
                 g[...] = work.delta[h] @ (params.W[h].T if h == MIDDLE else params.W[h])
 
@@ -98,7 +98,7 @@ class PatchesOnTheWayBack(mgd.ConvResNet):
         q = math.prod(self.filter_shape)
         patches = np.empty((len(g), q * self.width), g.dtype)
         for h in reversed(range(self.depth)):
-            work.delta[h] *= g * self.scale(h)
+            work.delta[h] *= g
             if h > 0:
                 im2col(work.delta[h], self._grid, self._window, patches)
                 blocks = params.W[h].reshape(self.width, self.width, q)  # (unit, channel, offset)

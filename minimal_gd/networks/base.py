@@ -21,8 +21,6 @@ from minimal_gd.activations import Activation
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
-# What overflows gives no warning: what is not finite in the end is refused.
-quietly = np.errstate(over="ignore", invalid="ignore")
 # One pass over samples takes about this much memory at most; more samples go through block by block.
 BLOCK_BYTES = 2**28
 
@@ -139,7 +137,7 @@ class Network(ABC):
         """Draw the output layer `a`."""
         return rng.standard_normal(self.output_shape)
 
-    @quietly
+    @validate.quietly
     def predict(self, params: Parameters, X: NDArray) -> NDArray:
         """u_i = f(θ, x_i).
 
@@ -166,7 +164,7 @@ class Network(ABC):
         validate.finite_result(u, "predictions", "params and X")
         return u
 
-    @quietly
+    @validate.quietly
     def loss(self, params: Parameters, X: NDArray, y: NDArray) -> float:
         """L(θ) = ½ Σ_i (u_i - y_i)², a sum and not a mean.
 
@@ -190,7 +188,7 @@ class Network(ABC):
         validate.finite_result(loss, "losses", "params, X and y")
         return loss
 
-    @quietly
+    @validate.quietly
     def gradient(self, params: Parameters, X: NDArray, y: NDArray) -> Parameters:
         """∂L/∂θ: ∂L/∂W^(h) = Σ_i (u_i - y_i) δ_i^(h) ⊗ φ_h(x_i^(h-1)), ∂L/∂a = Σ_i (u_i - y_i) x_i^(H).
 
