@@ -48,7 +48,7 @@ def central_difference(
     ------
     TypeError, ValueError
         As `net.loss`, and if `direction` is not shaped as `params` or `step` not finite and positive; ValueError also
-        if `step` is so small beside `params` that θ + t v is hardly more than θ in rounding.
+        if `step` is so small beside `params` that θ + t v rounds to θ.
     """
     params, X, y = _checked(net, params, X, y)
     direction = net.check_params(direction, "direction")
@@ -202,13 +202,13 @@ def _predictions(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
 
 def _require_a_move(net: Network, params: Parameters, direction: Parameters, step: float) -> None:
-    """What rounding takes of t v, when it is added to θ, is to be below a thousandth of it in every layer."""
+    """Adding t v to θ is to leave at least half of it after rounding, in every layer."""
     layers = [(f"params.W[{h}]", W, V) for h, (W, V) in enumerate(zip(params.W, direction.W, strict=True))]
     if net.train_output:
         layers.append(("params.a", params.a, direction.a))
     for name, array, V in layers:
         lost = np.abs((array + step * V) - array - step * V).max()
-        if lost > 1e-3 * step * np.abs(V).max():
+        if lost > 0.5 * step * np.abs(V).max():
             raise ValueError(
                 f"step must be large enough to change {name}, whose entries reach {np.abs(array).max():.3g}, got {step}"
             )

@@ -47,6 +47,8 @@ def require(case: Problem, what: str, *columns: Iterable) -> None:
     if not wrong:
         return
     first, *others = wrong
+    if first.ours.shape != first.theirs.shape:
+        raise PropertyError(f"{case}: {what}: {first.layer} has shape {first.ours.shape}, not {first.theirs.shape}")
     size, expected, distance = (
         float(np.linalg.norm(np.ravel(array))) for array in (first.ours, first.theirs, first.ours - first.theirs)
     )

@@ -163,7 +163,7 @@ def test_central_differences_see_the_gradient_at_targets_of_any_size(size):
 
 
 @pytest.mark.parametrize("layer", ["params.W[0]", "params.W[1]", "params.a"])
-@pytest.mark.parametrize("size", [1e9, 1e150])
+@pytest.mark.parametrize("size", [1e13, 1e150])
 def test_a_step_that_rounding_takes_is_refused(layer, size):
     """Not the derivative 0 that it would give."""
     W, a = NET.init(0)
