@@ -143,6 +143,11 @@ def test_the_complex_step_gives_the_slope(name):
     np.testing.assert_allclose(slope, get(name).dsigma(z), rtol=1e-12, atol=1e-15)
 
 
+def test_the_real_part_of_a_complex_softplus_has_the_digits_of_the_real_one():
+    z = np.array([-5.0, -16.0, -30.0, -700.0])
+    np.testing.assert_allclose(get("softplus").sigma(z + 1e-30j).real, get("softplus").sigma(z), rtol=1e-15)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_slope_is_that_of_central_differences(name):
     z = np.linspace(-4, 4, 321) + 1e-3  # away from relu's kink by more than h
