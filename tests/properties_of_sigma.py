@@ -44,9 +44,9 @@ def complex_numbers_near_the_real_axis_give_the_real_values(activation: mgd.Acti
     if not activation.analytic:
         return
     z = points(seed)
-    real, allowed = activation.sigma(z), 8 * EPSILON * np.abs(activation.sigma(z)) + EPSILON * np.abs(z)
-    what = "σ of x + 0i is not σ of x"
-    _require(activation, what, z, activation.sigma(z + 1j * STEP).real, real, allowed)
+    real, beside = activation.sigma(z), activation.sigma(z + 1j * STEP).real
+    allowed = ROUNDINGS * EPSILON * (np.abs(real) + np.abs(z * activation.dsigma(z)))
+    _require(activation, "σ of x + 0i is not σ of x", z, beside, real, allowed)
 
 
 def dtypes_and_shapes_are_kept_and_the_input_is_not_changed(activation: mgd.Activation, seed: int) -> None:
