@@ -1,11 +1,15 @@
 """Settings of the book: `make book` builds it from the chapters with Sphinx, into build/book."""
 
+import os
 import sys
 from pathlib import Path
 
 import minimal_gd
 
-sys.path.insert(0, str(Path(__file__).parent))  # book.py
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # book.py
+# The kernels that run the pages find check_network.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent / "tests"), os.environ.get("PYTHONPATH")]))
 
 project = "minimal_gd"
 author = "the authors of minimal_gd"

@@ -225,8 +225,10 @@ def _require_same_loss(here: float, there: float, rounding: float) -> None:
 
 
 def _divergence(k: int, loss: float, net: Network, params: Parameters, X: NDArray, scale: float) -> DivergenceError:
-    G = scale * gram.total(net, params, X)
-    limit = f"{2 / gram.largest_eigenvalue(G):.3g}" if np.isfinite(G).all() else "unknown, for G is not finite"
+    try:
+        limit = f"{2 * gram.stable_step_size(net, params, X) / scale:.3g}"
+    except ValueError:
+        limit = "unknown, for G is zero or not finite"
     what = "ΣG^(h)" if scale == 1 else "ΣG^(h)/n"
     grew = "grew without bound" if math.isfinite(loss) else "turned non-finite"
     return DivergenceError(

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import quad
 
-from minimal_gd.hermite import ROUNDING, Elementwise, coefficients
+from minimal_gd import validate
+from minimal_gd.hermite import ROUNDING, Coefficients, Elementwise, coefficients, inverse
 
 # The standard normal density underflows beyond 38.6, so nothing is left outside [-38, 38]; the inner points
 # keep the adaptive rule from stepping over the bulk, and 0 is where a kink may be.
 _BREAKS = (-38.0, -8.0, 0.0, 8.0, 38.0)
 
 
+@validate.quietly
 def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     """E[f(z)] for z ~ N(0, 1), by SciPy's adaptive quadrature.
 
@@ -34,9 +36,13 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
 
     Raises
     ------
+    TypeError
+        If f is not callable.
     ValueError
         If the integral does not come out finite.
     """
+    if not callable(f):
+        raise TypeError(f"f must be a function of an array, got {validate.describe(f)}")
 
     def integrand(z: float) -> float:
         return float(f(np.array(z))) * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
@@ -48,6 +54,7 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     return total
 
 
+@validate.quietly
 def mean(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray]:
     """E[f(u)] for u ~ N(0, variance).
 
@@ -61,20 +68,28 @@ def mean(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray]:
     -------
     value, error : arrays of the shape of `variance`
         |value - E[f(u)]| ≤ error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If f is not callable, or `variance` not finite, real and ≥ 0; ValueError also if f is not finite within 14
+        standard deviations, or E[f(u)²] overflows.
     """
-    distinct, group = _distinct(variance)
-    series = coefficients(f, np.sqrt(distinct), tail=1.0, terms=1)
+    distinct, group = _distinct(_variances("variance", variance))
+    series = _coefficients("f", f, distinct, terms=1)
     return series.a[group, 0], series.error[group]
 
 
+@validate.quietly
 def second_moment(f: Elementwise, variance: ArrayLike) -> tuple[NDArray, NDArray]:
-    """E[f(u)²] for u ~ N(0, variance); arguments and results as for `mean`."""
-    distinct, group = _distinct(variance)
-    series = coefficients(f, np.sqrt(distinct), tail=1.0, terms=1)
+    """E[f(u)²] for u ~ N(0, variance); arguments, results and errors as for `mean`."""
+    distinct, group = _distinct(_variances("variance", variance))
+    series = _coefficients("f", f, distinct, terms=1)
     error = 2 * series.error * np.sqrt(series.second_moment) + series.error**2
     return series.second_moment[group], error[group]
 
 
+@validate.quietly
 def product(
     f: Elementwise, g: Elementwise, a: ArrayLike, b: ArrayLike, c: ArrayLike, tolerance: float = 1e-12
 ) -> tuple[NDArray, NDArray]:
@@ -96,19 +111,24 @@ def product(
     -------
     value, error : arrays of the shape that a, b and c broadcast to
         |value - E[f(u) g(v)]| ≤ error; larger than asked for where f or g is not smooth.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `mean`, of f and a, of g and b; and if c is not finite and real, or `tolerance` not finite and positive.
     """
-    a, b, c = np.broadcast_arrays(*(np.asarray(argument, dtype=np.float64) for argument in (a, b, c)))
-    root = np.sqrt(a) * np.sqrt(b)
-    rho = np.clip(np.divide(c, root, out=np.zeros(a.shape), where=root > 0), -1, 1)
+    a, b, c = np.broadcast_arrays(_variances("a", a), _variances("b", b), validate.real_array("c", c, np.float64))
+    tolerance = validate.positive_number("tolerance", tolerance)
+    rho = np.clip(c * inverse(np.sqrt(a)) * inverse(np.sqrt(b)), -1, 1)
     reach = float(np.max(np.abs(rho)))
     distinct, group = _distinct(np.stack([a, b]))
-    first, second = (coefficients(function, np.sqrt(distinct), tolerance, reach) for function in (f, g))
+    first, second = (
+        _coefficients(name, function, distinct, tolerance, reach) for name, function in (("f", f), ("g", g))
+    )
     terms = max(first.a.shape[1], second.a.shape[1])
     first, second = (
-        series
-        if series.a.shape[1] == terms
-        else coefficients(function, np.sqrt(distinct), 1.0, terms=terms, least=terms)
-        for function, series in ((f, first), (g, second))
+        series if series.a.shape[1] == terms else _coefficients(name, function, distinct, terms=terms, least=terms)
+        for name, function, series in (("f", f, first), ("g", g, second))
     )
     i, j = group
     value, steepness = np.zeros(a.shape), np.zeros(a.shape)
@@ -122,8 +142,27 @@ def product(
     return value, missing + quadrature + rounding
 
 
-def _distinct(variance: ArrayLike) -> tuple[NDArray, NDArray]:
+def _variances(name: str, value: ArrayLike) -> NDArray:
+    """Return `value` as a finite array ≥ 0 of at least one entry."""
+    variance = validate.real_array(name, value, np.float64)
+    if variance.size == 0 or variance.min() < 0:
+        came = f"shape {variance.shape}" if variance.size == 0 else variance.min()
+        raise ValueError(f"{name} must hold at least one variance, and none below 0, got {came}")
+    return variance
+
+
+def _coefficients(
+    name: str, f: Elementwise, variance: NDArray, tail: float = 1.0, rho: float = 1.0, **terms: int
+) -> Coefficients:
+    """Hermite coefficients for every variance, with a finite second moment."""
+    if not callable(f):
+        raise TypeError(f"{name} must be a function of an array, got {validate.describe(f)}")
+    series = coefficients(f, np.sqrt(variance), tail, rho, **terms)
+    validate.finite_result(series.second_moment, "second moments", f"{name} and its variances")
+    return series
+
+
+def _distinct(variance: NDArray) -> tuple[NDArray, NDArray]:
     """The distinct variances, and for every entry the place of its own among them."""
-    variance = np.asarray(variance, dtype=np.float64)
     distinct, group = np.unique(variance, return_inverse=True)
     return distinct, group.reshape(variance.shape)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import norm
 
 from minimal_gd import validate
 from minimal_gd.networks.base import Network
@@ -20,13 +21,17 @@ from minimal_gd.parameters import Parameters
 
 # With truncation of order t² and rounding of order ε/t, t = ε^(1/3) makes central differences err by about ε^(2/3).
 CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
-COMPLEX_STEP = 1e-30
+# Its truncation is t² = 1e-200; much smaller steps would underflow beside small derivatives.
+COMPLEX_STEP = 1e-100
 
 
+@validate.quietly
 def central_difference(
     net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters, step: float = CENTRAL_STEP
 ) -> float:
     """⟨∇L(θ), v⟩ ≈ (L(θ + t v) - L(θ - t v)) / 2t.
+
+    The difference is taken as Σ_i (u_i⁺ - u_i⁻) (½(u_i⁺ + u_i⁻) - y_i): however large the targets, nothing cancels.
 
     Parameters
     ----------
@@ -42,15 +47,20 @@ def central_difference(
     Raises
     ------
     TypeError, ValueError
-        As `net.loss`, and if `direction` is not shaped as `params` or `step` not finite and positive.
+        As `net.loss`, and if `direction` is not shaped as `params` or `step` not finite and positive; ValueError also
+        if `step` is so small beside `params` that θ + t v rounds to θ.
     """
     params, X, y = _checked(net, params, X, y)
     direction = net.check_params(direction, "direction")
     step = validate.positive_number("step", step)
-    ahead, behind = (_loss(net, _moved(net, params, direction, t), X, y).real for t in (step, -step))
-    return (ahead - behind) / (2 * step)
+    _require_a_move(net, params, direction, step)
+    ahead, behind = (_predictions(net, _moved(net, params, direction, t), X) for t in (step, -step))
+    derivative = float(np.sum((ahead - behind) / (2 * step) * ((ahead + behind) / 2 - y)))
+    validate.finite_result(derivative, "derivatives", "params, X, y and direction")
+    return derivative
 
 
+@validate.quietly
 def complex_step(
     net: Network, params: Parameters, X: NDArray, y: NDArray, direction: Parameters, step: float = COMPLEX_STEP
 ) -> float:
@@ -71,7 +81,10 @@ def complex_step(
     step = validate.positive_number("step", step)
     if not net.activation.analytic:
         raise ValueError(f"net must have an analytic activation for the complex step, got {net.activation!r}")
-    return _loss(net, _moved(net, params, direction, 1j * step), X, y).imag / step
+    residual = _predictions(net, _moved(net, params, direction, 1j * step), X) - y
+    derivative = float(np.sum(residual.real * (residual.imag / step)))  # Im ½(a + ib)² = ab
+    validate.finite_result(derivative, "derivatives", "params, X, y and direction")
+    return derivative
 
 
 def gradient_by(
@@ -121,29 +134,40 @@ def random_direction(params: Parameters, seed: int | np.random.Generator) -> Par
     return params.map(lambda array: rng.standard_normal(array.shape))
 
 
+@validate.quietly
 def inner_product(first: Parameters, second: Parameters) -> float:
     """⟨first, second⟩, all layers together.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not finite, real and of the same shapes.
+        If they are not finite, real and of the same shapes, or their product overflows.
     """
-    return float(sum(np.vdot(one, other) for one, other in _layer_pairs("first", first, "second", second)))
+    product = float(sum(np.vdot(one, other) for one, other in _layer_pairs("first", first, "second", second)))
+    validate.finite_result(product, "products", "first and second")
+    return product
 
 
+@validate.quietly
 def relative_error(approximate: Parameters, exact: Parameters) -> float:
     """‖approximate - exact‖ / ‖exact‖, all layers together; the plain distance if `exact` is zero.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not finite, real and of the same shapes.
+        If they are not finite, real and of the same shapes, or the error overflows.
     """
     pairs = list(_layer_pairs("approximate", approximate, "exact", exact))
-    distance = math.hypot(*(np.linalg.norm(one - other) for one, other in pairs))
-    size = math.hypot(*(np.linalg.norm(other) for _, other in pairs))
-    return distance / size if size > 0 else distance
+    distance = math.hypot(*(_norm(one / 2 - other / 2) for one, other in pairs))  # halves: no difference overflows
+    size = math.hypot(*(_norm(other / 2) for _, other in pairs))
+    error = distance / size if size > 0 else 2 * distance
+    validate.finite_result(error, "errors", "approximate and exact")
+    return error
+
+
+def _norm(array: NDArray) -> float:
+    """‖array‖ by BLAS, which neither over- nor underflows on the way."""
+    return float(norm(array.reshape(-1)))
 
 
 def _checked(net: Network, params: Parameters, X: NDArray, y: NDArray) -> tuple[Parameters, NDArray, NDArray]:
@@ -170,12 +194,24 @@ def _layer_pairs(
         yield validate.shaped_array(name, one, other.shape, f"as in {second_name}", np.float64), other
 
 
-def _loss(net: Network, params: Parameters, X: NDArray, y: NDArray) -> complex:
-    """L(θ) by the plain forward pass, for complex parameters too."""
+def _predictions(net: Network, params: Parameters, X: NDArray) -> NDArray:
+    """u by the plain forward pass, for complex parameters too."""
     work = Workspace.allocate(net, len(X), params.dtype)
     net.fill_features(X, work)
-    residual = net.forward(params, work) - y
-    return complex(0.5 * np.sum(residual * residual))
+    return net.forward(params, work)
+
+
+def _require_a_move(net: Network, params: Parameters, direction: Parameters, step: float) -> None:
+    """Adding t v to θ is to leave at least half of it after rounding, in every layer."""
+    layers = [(f"params.W[{h}]", W, V) for h, (W, V) in enumerate(zip(params.W, direction.W, strict=True))]
+    if net.train_output:
+        layers.append(("params.a", params.a, direction.a))
+    for name, array, V in layers:
+        lost = np.abs((array + step * V) - array - step * V).max()
+        if lost > 0.5 * step * np.abs(V).max():
+            raise ValueError(
+                f"step must be large enough to change {name}, whose entries reach {np.abs(array).max():.3g}, got {step}"
+            )
 
 
 def _moved(net: Network, params: Parameters, direction: Parameters, t: complex) -> Parameters:

@@ -7,6 +7,7 @@ With ∂u_i/∂W^(h) = Σ_l δ_il ⊗ φ_il over the positions l, no Jacobian is
     G^(h)_ij = ⟨∂u_i/∂W^(h), ∂u_j/∂W^(h)⟩ = Σ_l Σ_r ⟨δ_il, δ_jr⟩ ⟨φ_il, φ_jr⟩.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "t
 _DENSE_LIMIT = 500
 
 
+@validate.quietly
 def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
     """Every layer's Gram matrix at `params`.
 
@@ -44,7 +46,7 @@ def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
     Raises
     ------
     TypeError, ValueError
-        As `net.predict`.
+        As `net.predict`; ValueError also if an entry, or something on the way to it, overflows.
 
     Paper: section 4, the definition of G^(h).
     """
@@ -53,9 +55,11 @@ def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
     for rows, columns, layer, block in _layer_blocks(net, params, X):
         G[layer, rows, columns] = block
         G[layer, columns, rows] = block.T
+    validate.finite_result(G, "Gram matrices", "params and X")
     return G
 
 
+@validate.quietly
 def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
     """ΣG^(h) over the layers that descent trains: -η ΣG (u - y) is the first-order change of u in one step.
 
@@ -71,7 +75,7 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
     Raises
     ------
     TypeError, ValueError
-        As `net.predict`.
+        As `empirical`.
 
     Paper: section 4, G(k) = Σ_h G^(h)(k).
     """
@@ -83,6 +87,7 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
         G[rows, columns] += block
         if rows != columns:
             G[columns, rows] += block.T
+    validate.finite_result(G, "Gram matrices", "params and X")
     return G
 
 
@@ -97,17 +102,30 @@ def largest_eigenvalue(G: NDArray) -> float:
     Raises
     ------
     TypeError, ValueError
-        If G is not a finite, real, symmetric (n, n) array with n ≥ 1.
+        If G is not a finite, real, symmetric (n, n) array with n ≥ 1; ValueError also if λ_max overflows.
     """
     G = validate.symmetric_matrix("G", G)
     n = len(G)
     if not G.any():
         return 0.0  # Lanczos finds no start
+    exponent = power_of_two(G)
+    G = np.ldexp(G, -exponent)
     if n <= _DENSE_LIMIT:
-        return float(eigh(G, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0])
-    # A start of its own, fixed, keeps the same bits and leaves the global random state alone.
-    start = np.random.default_rng(0).standard_normal(n).astype(G.dtype)
-    return float(eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0])
+        largest = eigh(G, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0]
+    else:
+        # A start of its own, fixed, keeps the same bits and leaves the global random state alone.
+        start = np.random.default_rng(0).standard_normal(n).astype(G.dtype)
+        largest = eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
+    with np.errstate(over="ignore"):
+        largest = float(np.ldexp(float(largest), exponent))
+    validate.finite_result(largest, "eigenvalues", "G")
+    return largest
+
+
+def power_of_two(array: NDArray) -> int:
+    """The exponent e for which 2^-e `array`, which is exact, has entries that can be squared; 0 where it has them."""
+    exponent = int(np.frexp(np.abs(array).max(initial=0))[1])
+    return exponent if abs(exponent) > np.finfo(array.dtype).maxexp // 3 else 0
 
 
 def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
@@ -123,17 +141,11 @@ def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
     Raises
     ------
     TypeError, ValueError
-        As `net.predict`; and ValueError if every gradient vanishes, so that no step size is singled out, or
-        the Gram matrices overflow.
+        As `empirical`; and ValueError if every gradient vanishes, so that no step size is singled out, or is so small
+        that 1/λ_max overflows.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        G = total(net, params, X)
-    if not np.isfinite(G).all():
-        raise ValueError(
-            f"params and X must give finite gradients, got Gram matrices that overflow {G.dtype} for {net}"
-        )
-    largest = largest_eigenvalue(G)
-    if not largest > 0:
+    largest = largest_eigenvalue(total(net, params, X))
+    if not (largest > 0 and 1 / largest < math.inf):
         raise ValueError(f"params must give some gradient at X, got λ_max(ΣG) = {largest} for {net}")
     return 1 / largest
 
@@ -148,16 +160,39 @@ def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, 
 def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:
     """Give every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
     for rows, work in net.workspaces(X, params.dtype):
-        left = list(net.pairs(params, work))
-        for layer, (delta, phi) in enumerate(left):
-            G = _inner_products(delta, phi, delta, phi)
+        left = [_scaled(*pair) for pair in net.pairs(params, work)]
+        for layer, (pair, exponents) in enumerate(left):
+            G = np.ldexp(_inner_products(*pair, *pair), exponents[:, None] + exponents)
             yield rows, rows, layer, (G + G.T) / 2  # symmetric to the bit
         rest = X[rows.stop :]
         for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
             columns = slice(rows.stop + block.start, rows.stop + block.stop)
-            for layer, pair in enumerate(zip(left, net.pairs(params, other_work), strict=True)):
-                (delta, phi), (other_delta, other_phi) = pair
-                yield rows, columns, layer, _inner_products(delta, phi, other_delta, other_phi)
+            right = (_scaled(*pair) for pair in net.pairs(params, other_work))
+            for layer, ((pair, exponents), (other, others)) in enumerate(zip(left, right, strict=True)):
+                yield rows, columns, layer, np.ldexp(_inner_products(*pair, *other), exponents[:, None] + others)
+
+
+def _scaled(delta: NDArray, phi: NDArray) -> tuple[tuple[NDArray, NDArray], NDArray]:
+    """Scale δ and φ of every sample whose G_ii might over- or underflow on the way, by powers of 2: exactly.
+
+    Returns
+    -------
+    delta, phi
+        As they are where there is nothing to fear.
+    exponents : (n,) int array
+        G_ij is 2^(exponents_i + exponents_j) times that of the scaled ones.
+    """
+    exponents = np.zeros(len(delta), np.int32)
+    arrays = []
+    for array in (delta, phi):
+        exponent = np.frexp(np.maximum(array.max(axis=(1, 2)), -array.min(axis=(1, 2))))[1]
+        # δ²φ², a sum of them and a product of two samples stay in range
+        is_extreme = np.abs(exponent) > np.finfo(array.dtype).maxexp // 6
+        if is_extreme.any():
+            exponent = np.where(is_extreme, exponent, 0)
+            array, exponents = np.ldexp(array, -exponent[:, None, None]), exponents + exponent
+        arrays.append(array)
+    return tuple(arrays), exponents
 
 
 def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, solve
 
 from minimal_gd import validate
+from minimal_gd.gram import power_of_two
 
 
 def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
@@ -34,7 +35,7 @@ def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
     ------
     TypeError, ValueError
         If an array is not finite and real or has another shape; ValueError if K is not symmetric
-        positive definite.
+        positive definite, or if the result overflows.
 
     Examples
     --------
@@ -58,8 +59,13 @@ def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
     K_new = validate.real_array("K_new", K_new, np.float64)
     if K_new.ndim != 2 or K_new.shape[1] != len(K):
         raise ValueError(f"K_new must have shape (k, {len(K)}), a column for every row of K, got shape {K_new.shape}")
+    of_K, of_y, of_K_new = exponents = [power_of_two(array) for array in (K, y, K_new)]
+    K, y, K_new = (np.ldexp(array, -exponent) for array, exponent in zip((K, y, K_new), exponents, strict=True))
     try:
         alpha = solve(K, y, assume_a="pos")
     except LinAlgError as error:
         raise ValueError(f"K must be positive definite, got a matrix without a Cholesky factor ({error})") from error
-    return K_new @ alpha
+    with np.errstate(over="ignore", invalid="ignore"):
+        predicted = np.ldexp(K_new @ alpha, of_K_new + of_y - of_K)
+    validate.finite_result(predicted, "predictions", "K, y and K_new")
+    return predicted

@@ -30,7 +30,8 @@ def _gaussian(z: NDArray, rate: float) -> NDArray:
 
 def softplus(z: NDArray) -> NDArray:
     """log(1 + e^z)."""
-    return 0.5 * z + 0.5 * _modulus(z) + np.log1p(_decay(z))
+    log1p = special.log1p if np.iscomplexobj(z) else np.log1p  # NumPy's rounds 1 + e where e is complex
+    return 0.5 * z + 0.5 * _modulus(z) + log1p(_decay(z))
 
 
 def softplus_slope(z: NDArray) -> NDArray:

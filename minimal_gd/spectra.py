@@ -12,6 +12,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from minimal_gd import data, validate
+from minimal_gd.gram import power_of_two
 from minimal_gd.networks.base import Network
 
 # Beyond this size only the two ends of the spectrum are computed: a Cholesky factor and a few steps of Lanczos.
@@ -72,7 +73,7 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     ------
     TypeError, ValueError
         If K is not a finite, real, symmetric (n, n) array with n ≥ 1, error not finite and ≥ 0, `net` no network, or X
-        not as many samples as K has rows.
+        not as many samples as K has rows; ValueError also if an eigenvalue overflows.
 
     Paper: λ_min(K^(H)) in Theorems 5.1, 6.1 and 7.1; Propositions F.1 and F.2 on when it is positive.
     """
@@ -86,9 +87,15 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
         if X.ndim < 2 or len(X) != len(K):
             raise ValueError(f"X must hold the {len(K)} samples of K, got shape {X.shape}")
 
-    n = len(K)
-    eigenvalues = eigvalsh(K) if n <= FULL_SPECTRUM_LIMIT else None
-    smallest, largest = _extremes(K) if eigenvalues is None else (eigenvalues[0], eigenvalues[-1])
+    n, exponent = len(K), power_of_two(K)
+    scaled = np.ldexp(K, -exponent)
+    ends = eigenvalues = eigvalsh(scaled) if n <= FULL_SPECTRUM_LIMIT else None
+    if eigenvalues is None:
+        ends = np.array(_extremes(scaled))
+    with np.errstate(over="ignore"):
+        ends, eigenvalues = (values if values is None else np.ldexp(values, exponent) for values in (ends, eigenvalues))
+    validate.finite_result(ends, "eigenvalues", "K")
+    smallest, largest = ends[0], ends[-1]
     # LAPACK's eigenvalues err by a modest multiple of ε‖K‖, and so do those of a K that was computed in K's dtype.
     bound = n * error + n * np.finfo(K.dtype).eps * max(abs(smallest), abs(largest))
     reason = None if smallest > bound else _reason(net, X)

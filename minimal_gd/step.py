@@ -115,8 +115,11 @@ class Step:
         """‖W^(h)(k) - W^(h)(0)‖_F for h = 1, …, H, and ‖a(k) - a(0)‖_2."""
         norms = []
         for now, then in zip((*self.params.W, self.params.a), (*start.W, start.a), strict=True):
-            difference = self._update[: now.size].reshape(now.shape)
-            norms.append(np.linalg.norm(np.subtract(now, then, out=difference).reshape(-1)))
+            difference = self._update[: now.size]
+            np.subtract(now, then, out=difference.reshape(now.shape))
+            exponent = np.frexp(max(difference.max(), -difference.min()))[1]
+            np.ldexp(difference, -exponent, out=difference)  # exact, and no square over- or underflows
+            norms.append(np.ldexp(np.linalg.norm(difference), exponent))
         return np.array(norms, dtype=np.float64)
 
     def _forward_and_backward(self, samples: _Samples) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+# What overflows on the way gives no warning: what is not finite in the end is refused.
+quietly = np.errstate(over="ignore", invalid="ignore")
+
 
 def describe(value: Any) -> str:
     """Say in a few words what `value` is, for an error message."""
@@ -113,6 +116,8 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
         dtype = np.float32 if is_single else np.float64
     with np.errstate(over="ignore"):
         array = np.asarray(array, dtype=dtype)
+    if not array.flags.aligned:
+        array = array.copy()  # not every library takes it
     finite = np.isfinite(array)
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -131,12 +136,24 @@ def shaped_array(name: str, value: Any, shape: tuple[int, ...], why: str, dtype:
     return array
 
 
+def finite_result(result: Any, what: str, causes: str) -> None:
+    """Refuse a `result` that is not finite though its `causes`, the names of the arguments, are: they are too large."""
+    result = np.asarray(result)
+    finite = np.isfinite(result)
+    if not finite.all():
+        raise ValueError(
+            f"{causes} must give finite {what}, got {result[~finite][0]}: a product or a sum on the way overflows "
+            f"{result.dtype}"
+        )
+
+
 def symmetric_matrix(name: str, value: Any) -> NDArray:
     """Return `value` as a finite, symmetric (n, n) array, n ≥ 1."""
     K = real_array(name, value)
     if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
         raise ValueError(f"{name} must have shape (n, n) with n ≥ 1, got shape {K.shape}")
-    asymmetry = np.abs(K - K.T).max()
+    with np.errstate(over="ignore"):
+        asymmetry = np.abs(K - K.T).max()
     if asymmetry > 100 * np.finfo(K.dtype).eps * np.abs(K).max():
         raise ValueError(
             f"{name} must be symmetric, got entries that differ from their mirror images by {asymmetry:.3g}"

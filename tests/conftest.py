@@ -1,13 +1,15 @@
 """Settings for every test."""
 
-import sys
-from pathlib import Path
-
 from hypothesis import HealthCheck, settings
-
-sys.path.insert(0, str(Path(__file__).parent))  # strategies and references
 
 settings.register_profile(
     "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+settings.register_profile("long", settings.get_profile("default"), max_examples=10_000)
 settings.load_profile("default")
+
+
+def pytest_configure(config):
+    """`--long` runs every property on ten thousand examples."""
+    if config.getoption("--long"):
+        settings.load_profile("long")

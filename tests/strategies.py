@@ -1,8 +1,24 @@
-"""Hypothesis strategies: small problems of every architecture, activation and shape."""
+"""Hypothesis strategies: small problems of every architecture, activation and shape.
 
+A `Problem` is a network at some parameters with data; everything in it follows from the network, the number of samples,
+a seed and a norm, so that a failing one is told in one line and made again by `problem(net, n, seed, norm)`.
+
+    problems(networks())                          any of the package's architectures, with any activation
+    problems(networks(ANALYTIC))                  those that have a complex step
+    problems(resnet(("tanh", "relu")))            one architecture, two activations
+    constructed(MyNetwork, heads=st.integers(1, 3))   your own; the arguments that `ARGUMENTS` knows are drawn by name
+
+Sizes shrink towards 1, seeds towards 0, and activations towards the first one named. A new activation of the package
+goes into ANALYTIC or ALL, a new architecture into `networks` and, if it takes arguments of a new kind, into ARGUMENTS.
+To run every property on an architecture or an activation of your own, see check_network.py.
+"""
+
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -12,14 +28,34 @@ ANALYTIC = ("softplus", "tanh", "sigmoid", "erf", "gelu", "silu", "sincos", "ide
 ALL = (*ANALYTIC, "relu")
 
 
+def at_most(examples: int) -> settings:
+    """Settings of a test whose examples are slow: so many of them, but with `--long` as many as any other test."""
+    profile = settings()
+    return settings(max_examples=profile.max_examples if is_long(profile) else examples)
+
+
+def is_long(profile: settings) -> bool:
+    return profile.max_examples >= 10_000
+
+
 @dataclass(frozen=True)
 class Problem:
-    """A network at some parameters, with data."""
+    """A network at some parameters, with data; `made` says how, `n`, `seed` and `norm` say from what."""
 
     net: mgd.Network
     params: mgd.Parameters
     X: NDArray
     y: NDArray
+    made: str = ""
+    seed: int = 0
+    norm: float = 1.0
+
+    def __repr__(self) -> str:
+        return f"problem({self.made}, n={len(self.X)}, seed={self.seed}, norm={self.norm})"
+
+    def _repr_pretty_(self, printer, cycle: bool) -> None:
+        """What Hypothesis shows."""
+        printer.text(repr(self))
 
     @property
     def everything(self) -> tuple:
@@ -30,21 +66,25 @@ class Problem:
         return replace(self, params=params)
 
 
-def problem(net: mgd.Network, n: int, seed: int, norm: float = 1.0) -> Problem:
+def problem(net: mgd.Network, n: int, seed: int, norm: float = 1.0, made: str = "") -> Problem:
     """Draw parameters, n inputs of about the given norm and targets of size 1 for `net`."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, *net.input_shape)) * norm / np.sqrt(np.prod(net.input_shape))
-    return Problem(net, net.init(rng), X, rng.standard_normal(n))
+    return Problem(net, net.init(rng), X, rng.standard_normal(n), made or repr(net), seed, norm)
 
 
 sizes = st.integers(1, 4)
 odd = st.sampled_from([1, 3, 5])
 c_res = st.floats(0.1, 2.0)
 seeds = st.integers(0, 2**32 - 1)
+norms = st.sampled_from([1.0, 0.3, 3.0])
 
 
 def activations(names: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.sampled_from(names)
+
+
+# ---------------------------------------------------------------------- the package's architectures
 
 
 def fully_connected(names: tuple[str, ...] = ALL) -> st.SearchStrategy[mgd.Network]:
@@ -74,4 +114,49 @@ def networks(names: tuple[str, ...] = ALL) -> st.SearchStrategy[mgd.Network]:
 
 
 def problems(nets: st.SearchStrategy[mgd.Network]) -> st.SearchStrategy[Problem]:
-    return st.builds(problem, nets, sizes, seeds, st.sampled_from([0.3, 1.0, 3.0]))
+    return st.builds(problem, nets, sizes, seeds, norms)
+
+
+# ---------------------------------------------------------------------- any architecture
+
+# How to draw an argument of a constructor by its name; `spatial` is a strategy of the positions along each axis.
+ARGUMENTS: dict[str, Callable[..., st.SearchStrategy]] = {
+    "input_dim": lambda size, depth, spatial: size,
+    "input_shape": lambda size, depth, spatial: spatial.flatmap(lambda shape: size.map(lambda c: (c, *shape))),
+    "width": lambda size, depth, spatial: size,
+    "depth": lambda size, depth, spatial: depth,
+    "filter_shape": lambda size, depth, spatial: spatial.flatmap(lambda shape: st.tuples(*[odd] * len(shape))),
+    "activation": lambda size, depth, spatial: activations(ALL),
+    "c_res": lambda size, depth, spatial: c_res,
+    "train_output": lambda size, depth, spatial: st.booleans(),
+}
+
+
+def positions(along_an_axis: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[int, ...]]:
+    """The shape of a signal or of an image."""
+    return st.one_of(st.tuples(along_an_axis), st.tuples(along_an_axis, along_an_axis))
+
+
+@st.composite
+def constructed(draw: st.DrawFn, kind: type[mgd.Network], large: bool = False, **own: st.SearchStrategy) -> tuple:
+    """A network of the class `kind`, and the call that makes it.
+
+    Arguments come from `own`, from ARGUMENTS by their names, or keep their defaults.
+    """
+    size, depth = (st.integers(12, 32), st.integers(2, 6)) if large else (sizes, sizes)
+    shape = st.just(draw(positions(st.integers(3, 6) if large else sizes)))  # the filter has the rank of the input
+    parameters, arguments = inspect.signature(kind).parameters, {}
+    if unknown := own.keys() - parameters.keys():
+        raise TypeError(f"{kind.__name__} must take every argument that a strategy is given for, got {sorted(unknown)}")
+    for name, parameter in parameters.items():
+        if name in own:
+            arguments[name] = draw(own[name])
+        elif name in ARGUMENTS:
+            arguments[name] = draw(ARGUMENTS[name](size, depth, shape))
+        elif parameter.default is parameter.empty:
+            raise TypeError(
+                f"{kind.__name__} must come with a strategy for its argument {name!r}: "
+                f"check_network({kind.__name__}, {name}=st.…)"
+            )
+    call = f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+    return kind(**arguments), call

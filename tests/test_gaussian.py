@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 from scipy.integrate import quad
+from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd import activations, closed_forms, gaussian, quadrature
@@ -138,7 +139,7 @@ def by_two_sums(f, a, b, c, step=0.07):
     return weights @ (f(math.sqrt(a) * z) * (f(v) @ weights))
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(st.sampled_from(["softplus", "tanh", "sigmoid", "silu", "erf", "gelu", "sincos"]), variances, variances)
 def test_two_ways_to_compute_an_expectation_agree_within_the_bound(name, a, b):
     known = activations.get(name)
@@ -151,7 +152,7 @@ def test_two_ways_to_compute_an_expectation_agree_within_the_bound(name, a, b):
             assert abs(result.slope_product - by_two_sums(known.dsigma, a, b, c)) <= result.slope_error + 1e-10
 
 
-@settings(max_examples=40)
+@at_most(40)
 @given(st.sampled_from(NAMES), variances, variances, st.floats(-0.9, 0.9))
 def test_the_derivative_in_the_covariance_is_the_product_of_the_slopes(name, a, b, rho):
     """Price's identity. A central difference errs by about ε^(2/3), times the third derivative."""
@@ -195,7 +196,7 @@ def leaky_slope(z):
 
 
 @given(variances, variances, st.floats(-0.9, 0.9))
-@settings(max_examples=30)
+@at_most(30)
 def test_a_leaky_relu_is_as_exact_as_its_closed_form(a, b, rho):
     """leaky = 0.1 z + 0.9 relu."""
     c = rho * math.sqrt(a * b)

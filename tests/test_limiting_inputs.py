@@ -5,8 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd import gram
@@ -78,7 +79,7 @@ def small_problems(draw):
 
 
 @given(small_problems())
-@settings(max_examples=60)
+@at_most(60)
 def test_any_input_gives_finite_symmetric_limits_whose_diagonal_dominates(problem):
     net, X = problem
     K, error = quietly(net, X)

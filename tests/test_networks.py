@@ -1,4 +1,4 @@
-"""The four architectures: definitions, shapes, symmetries, precision."""
+"""The four architectures: definitions, shapes, initialisation; test_architectures.py has what all have in common."""
 
 import math
 
@@ -149,43 +149,6 @@ def test_patch_norms_lie_between_those_of_the_image_and_root_q_times_them(case):
         assert norm * (1 - 1e-12) <= patches <= math.sqrt(q) * norm * (1 + 1e-12)
 
 
-# ---------------------------------------------------------------------- symmetries
-
-
-@given(problems(networks()), seeds)
-def test_permuting_the_samples_permutes_the_predictions_and_leaves_the_gradient(case, seed):
-    order = np.random.default_rng(seed).permutation(len(case.X))
-    u = case.net.predict(case.params, case.X)
-    scale = 1 + np.abs(u).max()
-    assert np.abs(case.net.predict(case.params, case.X[order]) - u[order]).max() <= 1e-12 * scale
-    gradient = case.net.gradient(case.params, case.X, case.y)
-    permuted = case.net.gradient(case.params, case.X[order], case.y[order])
-    assert relative_error(permuted, gradient) <= 1e-8
-
-
-def permuted_units(net: mgd.Network, params: mgd.Parameters, orders: list[np.ndarray]) -> mgd.Parameters:
-    """Rename the hidden units of layer h by `orders[h]`: rows of W^(h), column blocks of W^(h+1), entries of a."""
-    W = [W[order] for W, order in zip(params.W, orders, strict=True)]
-    for h in range(1, net.depth):
-        blocks = W[h].reshape(net.width, net.width, -1)  # (unit, channel, offset)
-        W[h] = blocks[:, orders[h - 1]].reshape(W[h].shape)
-    return mgd.Parameters(tuple(W), params.a[orders[-1]])
-
-
-@given(problems(networks()), seeds)
-def test_permuting_the_hidden_units_changes_nothing(case, seed):
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(case.net.width) for _ in range(case.net.depth)]
-    if not isinstance(case.net, mgd.FullyConnected):
-        orders = orders[:1] * case.net.depth  # the skip connection ties unit r of all layers together
-    params = permuted_units(case.net, case.params, orders)
-    u = case.net.predict(case.params, case.X)
-    assert np.abs(case.net.predict(params, case.X) - u).max() <= 1e-12 * (1 + np.abs(u).max())
-    gradient = case.net.gradient(case.params, case.X, case.y)
-    expected = permuted_units(case.net, gradient, orders)
-    assert relative_error(case.net.gradient(params, case.X, case.y), expected) <= 1e-8
-
-
 # ---------------------------------------------------------------------- loss, precision, initialisation
 
 
@@ -193,23 +156,6 @@ def test_permuting_the_hidden_units_changes_nothing(case, seed):
 def test_loss_is_half_the_sum_of_squares(case):
     residual = case.net.predict(case.params, case.X) - case.y
     assert case.net.loss(*case.everything[1:]) == pytest.approx(0.5 * sum(r * r for r in residual), rel=1e-12)
-
-
-@given(problems(networks(tuple(name for name in ALL if name != "square"))))  # deep squares leave the range of float32
-def test_float32_agrees_with_float64(case):
-    single = case.params.map(lambda array: array.astype(np.float32))
-    X, y = case.X.astype(np.float32), case.y.astype(np.float32)
-    double = single.map(lambda array: array.astype(np.float64))
-    u, gradient = case.net.predict(single, X), case.net.gradient(single, X, y)
-    assert u.dtype == gradient.dtype == np.float32
-    # What rounding in every one of at most 5 layers, with at most 100 terms a product, can make of ε = 1.2e-7
-    G = mgd.gram.empirical(case.net, double, X)
-    scale = np.sqrt(np.einsum("hii->", G) * (1 + sum(np.sum(W**2) for W in (*double.W, double.a))))
-    assert np.abs(u - case.net.predict(double, X)).max() <= 1e-4 * scale
-    reference = case.net.gradient(double, X, y)
-    sizes = np.linalg.norm(case.net.predict(double, X) - y)
-    for ours, theirs in zip((*gradient.W, gradient.a), (*reference.W, reference.a), strict=True):
-        assert np.linalg.norm(ours - theirs) <= 1e-4 * scale * (scale + sizes)
 
 
 @pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)

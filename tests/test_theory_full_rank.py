@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from slow_limits import slow_limits
+from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd import gaussian, gram
@@ -171,7 +172,7 @@ def test_a_polynomial_is_singular_for_more_inputs_than_monomials(name):
         assert full_rank.values_full_rank(other, mgd.data.sphere(8, 2, seed=2)).holds
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["softplus", "sincos", "gelu", "erf"]), st.integers(1, 3))
 def test_distant_lines_give_full_rank_in_every_architecture(seed, name, depth):
     X = np.random.default_rng(seed).standard_normal((3, 4))

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from references import jacobians, preactivations
-from strategies import problem
+from strategies import at_most, problem
 
 import minimal_gd as mgd
 from minimal_gd.theory import gradients
@@ -147,7 +147,7 @@ def test_the_recap_is_the_mean_over_rows_of_w():
     assert not gradients.two_layer_recap(net, X, net.init(0)).holds
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(strategies.problems(strategies.networks(("softplus", "tanh", "sincos"))))
 def test_the_products_are_the_gradient(problem):
     comparison = gradients.layer_gradients(*problem.everything)

@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
+from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd import activations
@@ -151,7 +152,7 @@ def test_lemma_g_3_holds_for_all_variances(name, a, b):
     assert technical.mean_is_lipschitz(name, a, b).holds
 
 
-@settings(max_examples=30)  # of 3 pairs each
+@at_most(30)  # of 3 pairs each
 @given(st.sampled_from(SMOOTH), seeds)
 def test_lemma_g_4_holds_for_all_covariances(name, seed):
     factors = np.random.default_rng(seed).standard_normal((2, 3, 2, 3)) / 2

@@ -137,6 +137,7 @@ class Network(ABC):
         """Draw the output layer `a`."""
         return rng.standard_normal(self.output_shape)
 
+    @validate.quietly
     def predict(self, params: Parameters, X: NDArray) -> NDArray:
         """u_i = f(θ, x_i).
 
@@ -153,15 +154,17 @@ class Network(ABC):
         ------
         TypeError, ValueError
             If `params` are those of another network, or X has another shape, no samples, or entries that are not
-            finite real numbers.
+            finite real numbers; ValueError also if the predictions, or something on the way to them, overflow.
         """
         params = self.check_params(params)
         X = self.check_inputs("X", X, params.dtype)
         u = np.empty(len(X), params.dtype)
         for block, work in self.workspaces(X, params.dtype):
             u[block] = self.forward(params, work)
+        validate.finite_result(u, "predictions", "params and X")
         return u
 
+    @validate.quietly
     def loss(self, params: Parameters, X: NDArray, y: NDArray) -> float:
         """L(θ) = ½ Σ_i (u_i - y_i)², a sum and not a mean.
 
@@ -174,15 +177,18 @@ class Network(ABC):
         Raises
         ------
         TypeError, ValueError
-            As `predict`, and if y is not a finite real (n,) array.
+            As `predict`, and if y is not a finite real (n,) array; ValueError also if the sum of squares overflows.
 
         Paper: equation (1).
         """
         params = self.check_params(params)
         X = self.check_inputs("X", X, params.dtype)
         y = self.check_targets(y, len(X), params.dtype)
-        return half_square(self.predict(params, X) - y)
+        loss = half_square(self.predict(params, X) - y)
+        validate.finite_result(loss, "losses", "params, X and y")
+        return loss
 
+    @validate.quietly
     def gradient(self, params: Parameters, X: NDArray, y: NDArray) -> Parameters:
         """∂L/∂θ: ∂L/∂W^(h) = Σ_i (u_i - y_i) δ_i^(h) ⊗ φ_h(x_i^(h-1)), ∂L/∂a = Σ_i (u_i - y_i) x_i^(H).
 
@@ -199,7 +205,8 @@ class Network(ABC):
         Raises
         ------
         TypeError, ValueError
-            As `loss`.
+            As `predict`, and if y is not a finite real (n,) array; ValueError also if the gradient, or something on
+            the way to it, overflows.
         """
         params = self.check_params(params)
         X = self.check_inputs("X", X, params.dtype)
@@ -212,6 +219,8 @@ class Network(ABC):
                 W += delta.T @ phi
             if self.train_output:
                 total.a[...] += self.output_gradient(work, residual, out=np.empty(total.a.size, total.a.dtype))
+        for array in (*total.W, total.a):
+            validate.finite_result(array, "gradients", "params, X and y")
         return total
 
     def output_gradient(self, work: Workspace, residual: NDArray, out: NDArray) -> NDArray:

@@ -36,7 +36,7 @@ def layer_gradients(net: Network, params: Parameters, X: NDArray, y: NDArray, is
 
     Paper: Equation (12); the ResNet gradient, Appendix C; the convolutional gradient, Appendix D.
     """
-    premises.network(net)
+    params, X, y = premises.arguments(net, params, X, y)
     is_ascending = validate.boolean("is_ascending", is_ascending)
     left = np.concatenate([W.reshape(-1) for W in net.gradient(params, X, y).W])
     right = 0
@@ -54,7 +54,7 @@ def last_gram(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: G^(H), fully connected, Appendix B; G^(H), ResNet, Appendix C; G^(H), convolution, Appendix D.
     """
-    premises.network(net)
+    params, X = premises.arguments(net, params, X)
     last = [column_layers(net, params, x)[-1] for x in X]
     a = params.a.reshape(last[0].x.shape)
     G = np.array([[_last_gram_entry(net, a, one, other) for other in last] for one in last])
@@ -76,7 +76,7 @@ def output_gram(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: G^(H+1), section 4.
     """
-    premises.network(net)
+    params, X = premises.arguments(net, params, X)
     last = np.array([column_layers(net, params, x)[-1].x.reshape(-1) for x in X])
     left = gram.empirical(net, params, X)[-1]
     return compare("G^(H+1)_ij = ⟨x_i^(H), x_j^(H)⟩", left, "=", last @ last.T, ROUNDING)
@@ -116,6 +116,8 @@ def two_layer_recap(net: Network, X: NDArray, params: Parameters | None = None, 
     premises.network(net)
     if net.depth != 1 or net.positions != 1:
         raise ValueError(f"net must have depth 1 and no convolution for the two-layer recap, got {net}")
+    X = net.check_inputs("X", X, np.float64)
+    params = params if params is None else net.check_params(params)
     _, beta = net.limit_layer(1)
     slope = net.activation.dsigma
     products = X @ X.T
@@ -165,7 +167,7 @@ def _last_gram_entry(net: Network, a: NDArray, one: Column, other: Column) -> fl
 
 def _jacobians(net: Network, params: Parameters, X: NDArray) -> list[NDArray]:
     """∂u_i/∂θ of every layer, (n, entries) each: the gradient of ½(u_i - y_i)² where u_i - y_i = 1."""
-    premises.network(net)
+    params, X = premises.arguments(net, params, X)
     rows = []
     for i, u in enumerate(net.predict(params, X)):
         gradient = net.gradient(params, X[i : i + 1], np.array([u - 1]))

@@ -30,7 +30,7 @@ def loss(net: Network, params: Parameters, X: NDArray, y: NDArray) -> Comparison
 
     Paper: Equation (1).
     """
-    premises.network(net)
+    params, X, y = premises.arguments(net, params, X, y)
     residuals = [_prediction(net, params, x) - target for x, target in zip(X, y, strict=True)]
     right = 0.5 * math.fsum(r * r for r in residuals)
     return compare("L = ½Σ(f(θ, x_i) - y_i)²", net.loss(params, X, y), "=", right, ROUNDING)
@@ -116,7 +116,7 @@ def predictions(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: Equation (2); Equation (3); the convolutional network, section 7.
     """
-    premises.network(net)
+    params, X = premises.arguments(net, params, X)
     right = [_prediction(net, params, x) for x in X]
     return compare("f(θ, x_i) = ⟨a, x_i^(H)⟩", net.predict(params, X), "=", right, ROUNDING)
 

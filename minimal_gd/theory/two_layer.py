@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from minimal_gd import descent, validate
 from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
+from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.dynamics import ROUNDING
 
@@ -75,7 +76,8 @@ def equation_1(net: TwoLayerReLU, params: Parameters, X: NDArray) -> Comparison:
 
     Companion: Equation (1).
     """
-    left = network(net).predict(params, X)
+    params, X = premises.arguments(network(net), params, X)
+    left = net.predict(params, X)
     return compare("f(W, a, x_i) = (1/√m) Σ_r a_r relu(w_rᵀx_i)", left, "=", _formula(net, params, X), ROUNDING)
 
 
@@ -84,7 +86,8 @@ def equation_2(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray) ->
 
     Companion: Equation (2).
     """
-    left = network(net).loss(params, X, y)
+    params, X, y = premises.arguments(network(net), params, X, y)
+    left = net.loss(params, X, y)
     right = sum((f - target) ** 2 for f, target in zip(_formula(net, params, X), y, strict=True)) / 2
     return compare("L(W, a) = ½ Σ_i (f(W, a, x_i) - y_i)²", left, "=", right, ROUNDING)
 
@@ -94,7 +97,8 @@ def equation_3(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray, st
 
     Companion: Equation (3).
     """
-    run = descent.gradient_descent(network(net), params, X, y, step_size, 1)
+    params, X, y = premises.arguments(network(net), params, X, y)
+    run = descent.gradient_descent(net, params, X, y, step_size, 1)
     right = params.W[0] - step_size * _gradient(net, params, X, y)
     return compare("W(k+1) = W(k) - η ∂L/∂W", run.params.W[0], "=", right, ROUNDING)
 
@@ -106,7 +110,8 @@ def equation_4(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray) ->
 
     Companion: Equation (4).
     """
-    left = network(net).gradient(params, X, y).W[0]
+    params, X, y = premises.arguments(network(net), params, X, y)
+    left = net.gradient(params, X, y).W[0]
     claim = "∂L/∂w_r = (1/√m) Σ_i (f(W, a, x_i) - y_i) a_r x_i I{w_rᵀx_i ≥ 0}"
     return compare(claim, left, "=", _gradient(net, params, X, y), ROUNDING)
 

@@ -1,0 +1,151 @@
+"""Every property of the suite on an architecture or an activation of your own, in one line each:
+
+    check_network(MyNetwork)
+    check_activation(mgd.Activation(sigma, dsigma, "mine", analytic=True))
+
+A property that does not hold raises `PropertyError` with the smallest case that Hypothesis finds, the first layer that
+is wrong, and the sizes of both sides. `tests/README.md` says what each property proves.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Iterable
+
+import properties
+from comparing import PropertyError
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
+from properties_of_sigma import SIGMA_PROPERTIES
+from strategies import Problem, constructed, norms, problem, seeds, sizes
+
+import minimal_gd as mgd
+
+__all__ = ["PROPERTIES", "PropertyError", "check_activation", "check_network"]
+
+# In this order: the cheap ones that say most come first.
+PROPERTIES: dict[str, Callable[[Problem], None]] = {
+    function.__name__: function
+    for function in (
+        properties.the_gradient_is_that_of_the_complex_step,
+        properties.the_gradient_is_that_of_central_differences,
+        properties.the_gradient_is_right_along_random_directions,
+        properties.the_gram_matrices_are_those_of_the_jacobian,
+        properties.the_gram_matrices_are_symmetric_and_positive_semidefinite,
+        properties.each_sample_goes_its_own_way,
+        properties.permuting_the_samples_permutes_the_results,
+        properties.permuting_the_hidden_units_changes_nothing,
+        properties.float32_agrees_with_float64,
+        properties.a_used_workspace_gives_the_bits_of_a_new_one,
+        properties.a_resumed_run_gives_the_bits_of_one_that_never_stopped,
+        properties.wide_networks_approach_the_limit,
+    )
+}
+LARGE = ("the_gradient_is_right_along_random_directions",)
+WIDE = ("wide_networks_approach_the_limit",)
+
+
+def check_network(
+    network: type[mgd.Network] | mgd.Network,
+    *,
+    only: Iterable[str] = tuple(PROPERTIES),
+    without: Iterable[str] = (),
+    examples: int | None = None,
+    **arguments: st.SearchStrategy,
+) -> None:
+    """Run every property on an architecture.
+
+    Parameters
+    ----------
+    network : class or Network
+        A class is made with small sizes drawn at random, and with large ones for what is cheap; an instance is taken
+        as it is, so it should be small.
+    only, without : names of PROPERTIES
+        Which ones to run, and which not: without "permuting_the_hidden_units_changes_nothing" where they have no
+        symmetry.
+    examples : int, optional
+        How many cases a property is tried on; the number of Hypothesis's profile if not given.
+    **arguments : strategies
+        How to draw an argument of the class. `strategies.ARGUMENTS` knows input_dim, input_shape, width, depth,
+        filter_shape, activation, c_res and train_output; others keep their defaults.
+
+    Raises
+    ------
+    PropertyError
+        If a property does not hold.
+    TypeError, ValueError
+        If `network` is neither, an argument has neither default nor strategy, or there is no such property.
+    """
+    if not isinstance(network, mgd.Network) and not (isinstance(network, type) and issubclass(network, mgd.Network)):
+        raise TypeError(f"network must be a Network or a subclass of it, got {network!r}")
+    only, without = set(only), set(without)
+    unknown = (only | without) - PROPERTIES.keys()
+    if unknown:
+        raise ValueError(f"only and without must hold names of PROPERTIES, got {sorted(unknown)}")
+    examples = settings().max_examples if examples is None else examples
+    for name in PROPERTIES:
+        if name in only - without:
+            # one case of these is 40 networks
+            tried = math.ceil(examples / 4) if name in WIDE else examples
+            _run(PROPERTIES[name], _cases(network, name, arguments), tried)
+
+
+def check_activation(activation: mgd.Activation, *, examples: int | None = None) -> None:
+    """Run every property of σ, and every property of a network on three architectures that use it.
+
+    Parameters
+    ----------
+    activation : Activation
+    examples : int, optional
+        As for `check_network`.
+
+    Raises
+    ------
+    PropertyError
+        If a property does not hold.
+    TypeError
+        If `activation` is no Activation.
+    """
+    if not isinstance(activation, mgd.Activation):
+        raise TypeError(f"activation must be an Activation, got {activation!r}")
+    examples = settings().max_examples if examples is None else examples
+    for check in SIGMA_PROPERTIES:
+        _run(lambda seed, check=check: check(activation, seed), seeds, examples)
+    for architecture in (mgd.FullyConnected, mgd.ResNet, mgd.ConvResNet):
+        check_network(architecture, examples=examples, activation=st.just(activation))
+
+
+@st.composite
+def _cases(draw: st.DrawFn, network: type[mgd.Network] | mgd.Network, name: str, arguments: dict) -> Problem:
+    if isinstance(network, mgd.Network):
+        net, made = network, repr(network)
+    elif name in WIDE:
+        taken = inspect.signature(network).parameters
+        of_wide = {"width": st.just(100), "depth": st.integers(1, 3)}
+        net, made = draw(constructed(network, **{key: of_wide[key] for key in of_wide if key in taken} | arguments))
+    else:
+        net, made = draw(constructed(network, large=name in LARGE, **arguments))
+    return problem(net, draw(sizes), draw(seeds), draw(norms), made)
+
+
+def _run(check: Callable, cases: st.SearchStrategy, examples: int) -> None:
+    """Run `check` on cases until one fails, then on ever smaller ones."""
+    quiet = settings(
+        max_examples=examples,
+        phases=(Phase.generate, Phase.shrink),
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+
+    def holds(case: object) -> None:
+        check(case)
+
+    try:
+        quiet(given(case=cases)(holds))()
+    except FlakyFailure as flaky:
+        first = flaky.exceptions[0]
+        first.add_note("  The same case does not fail every time: something is drawn, remembered or not initialised.")
+        raise first from None
