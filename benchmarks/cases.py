@@ -23,8 +23,13 @@ CONVOLUTIONS = {
 # The fewest nodes, in fives, with which its quadrature of softplus errs by at most 1e-12: `limits.py` finds them.
 NEURAL_TANGENTS = {"neural-tangents": ("neural_tangents", {"nodes": 35})}
 
-# The power of n or m that the time should grow with.
-POWERS = {"one step, n samples": 1, "one step, width m": 2, "Gram matrices, n samples": 2, "limits, n samples": 2}
+# What the time should grow with, and the power of it.
+POWERS = {
+    "one step, n samples": ("n", 1),
+    "one step, width m": ("m", 2),
+    "Gram matrices, n samples": ("n", 2),
+    "limits, n samples": ("n", 2),
+}
 
 
 @dataclass(frozen=True)

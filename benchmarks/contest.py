@@ -114,8 +114,8 @@ def largest_difference(theirs: dict[str, NDArray], ours: dict[str, NDArray], sta
         expected = array.astype(np.float64)
         scale = np.abs(expected - start[name] if name in start else expected).max()
         off = np.abs(theirs[name] - expected).max()
-        differences.append(float(off / scale if off > 0 else 0.0))
-    return max(differences)
+        differences.append(0.0 if off == 0 else off / scale)
+    return float(np.max(differences))  # nan if one of them is
 
 
 def _answer(worker: Worker, who: str, **request: object) -> dict:

@@ -128,23 +128,20 @@ def prepare_descent(request: dict) -> Run:
 
 
 def prepare_gram(request: dict) -> Run:
-    """Every layer's Gram matrix by per-sample gradients, a layer at a time."""
+    """Every layer's Gram matrix by per-sample gradients, of all layers at once."""
     net, weights, X, _ = load(request)
 
-    def of_one(some: jax.Array, layer: int, x: jax.Array) -> jax.Array:
-        return predict(net, [*weights[:layer], some, *weights[layer + 1 :]], x[None], request["is_convolution"])[0]
+    def of_one(weights: list, x: jax.Array) -> jax.Array:
+        return predict(net, weights, x[None], request["is_convolution"])[0]
 
-    @partial(jax.jit, static_argnums=1)
-    def layer_gram(X: jax.Array, layer: int) -> jax.Array:
-        per_sample = jax.vmap(jax.grad(of_one), in_axes=(None, None, 0))
-        J = per_sample(weights[layer], layer, X).reshape(len(X), -1)
-        return J @ J.T
+    @jax.jit
+    def gram(weights: list, X: jax.Array) -> jax.Array:
+        jacobians = jax.vmap(jax.grad(of_one), in_axes=(None, 0))(weights, X)
+        jacobians = [J.reshape(len(X), -1) for J in jacobians]
+        return jnp.stack([J @ J.T for J in jacobians])
 
-    def gram() -> jax.Array:
-        return jax.block_until_ready(jnp.stack([layer_gram(X, layer) for layer in range(len(weights))]))
-
-    np.savez(request["outputs"], G=np.asarray(gram()))
-    return timed(gram)
+    np.savez(request["outputs"], G=np.asarray(gram(weights, X)))
+    return timed(lambda: jax.block_until_ready(gram(weights, X)))
 
 
 def prepare(request: dict) -> tuple[Run, dict[str, str]]:

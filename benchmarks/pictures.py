@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
+from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parent.parent / "figures"))
 import common
@@ -56,18 +57,21 @@ def growth(rows: dict) -> Figure:
     names = [name for name in cases.POWERS if name in rows]
     figure = Figure(figsize=(2.4 * len(names), 3))
     for ax, name in zip(np.ravel(figure.subplots(1, len(names))), names, strict=True):
-        sizes = np.array([float(size) for size in rows[name]["seconds"]])
-        times = np.median(list(rows[name]["seconds"].values()), axis=1)
+        (letter, power), (sizes, times) = cases.POWERS[name], sizes_and_medians(rows[name])
         slope, height = np.polyfit(np.log(sizes), np.log(times), 1)
-        letter = "m" if name.endswith("m") else "n"
         ax.loglog(sizes, np.exp(height) * sizes**slope, "--", color=common.COLOURS[1])
         ax.loglog(sizes, times, "o", color=common.COLOURS[0])
-        ax.set_title(f"{name.split(',')[0]}: ${letter}^{{{slope:.2f}}}$, goal ${letter}^{cases.POWERS[name]}$", size=8)
+        ax.set_title(f"{name.split(',')[0]}: ${letter}^{{{slope:.2f}}}$, goal ${letter}^{power}$", size=8)
         ax.set_xlabel(f"${letter}$")
         ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
         ax.xaxis.set_minor_locator(NullLocator())
     figure.axes[0].set_ylabel("seconds")
     return figure
+
+
+def sizes_and_medians(row: dict) -> tuple[NDArray, NDArray]:
+    """Return the sizes of one panel and the median time at each."""
+    return np.array([float(size) for size in row["seconds"]]), np.median(list(row["seconds"].values()), axis=1)
 
 
 def _once(label: str, seen: set[str]) -> str | None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import cases
 import numpy as np
 import pictures
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
@@ -73,13 +72,12 @@ def table_of_ratios(results: dict) -> str:
 def table_of_growth(results: dict) -> str:
     """The power of n or m that fits the medians, against the one to expect."""
     lines = ["| time of ours | sizes | grows as | goal |", "|---|---|--:|---|"]
-    for name, power in cases.POWERS.items():
+    for name, (letter, power) in cases.POWERS.items():
         if name in results["growth"]:
-            sizes, times = sizes_and_times(results["growth"][name])
-            fitted = np.polyfit(np.log(sizes), np.log(np.median(times, axis=1)), 1)[0]
-            letter, said = name.split()[-1 if name.endswith("m") else -2], ", ".join(f"{size:.0f}" for size in sizes)
-            verdict = "met" if fitted <= power + 0.1 else "missed"
-            lines.append(_row(name, said, f"{letter}^{fitted:.2f}", f"{letter}^{power}: {verdict}"))
+            sizes, times = pictures.sizes_and_medians(results["growth"][name])
+            fitted = np.polyfit(np.log(sizes), np.log(times), 1)[0]
+            verdict = _verdict(f"{letter}^{power}", fitted <= power + 0.1, results)
+            lines.append(_row(name, ", ".join(f"{size:.0f}" for size in sizes), f"{letter}^{fitted:.2f}", verdict))
     return "\n".join(lines)
 
 
@@ -88,7 +86,7 @@ def table_of_memory(results: dict) -> str:
     lines = ["| memory of ours | allocated | relative to | ratio | goal |", "|---|--:|---|--:|---|"]
     for row in results["memory"]:
         value, most = row["bytes"] / row["unit"], row["most"]
-        verdict = "" if most is None else f"≤ {most:.3g}: {'met' if value <= most else 'missed'}"
+        verdict = "" if most is None else _verdict(f"≤ {most:.3g}", value <= most, results)
         lines.append(_row(row["title"], f"{row['bytes'] / 1e6:.3g} MB", row["of"], f"{value:.3g}", verdict))
     return "\n".join(lines)
 
@@ -125,11 +123,6 @@ def conditions(results: dict) -> str:
     return f"{results['machine']}; {', '.join(sorted(versions, key=str.lower))}."
 
 
-def sizes_and_times(growth: dict) -> tuple[NDArray, NDArray]:
-    """Return the sizes (s,) and the times (s, rounds)."""
-    return np.array([float(size) for size in growth["seconds"]]), np.array(list(growth["seconds"].values()))
-
-
 def write(folder: Path) -> None:
     """Write table.md and the pictures next to results.json."""
     results = json.loads((folder / "results.json").read_text())
@@ -156,6 +149,11 @@ def renew_readme(folder: Path, readme: Path) -> None:
     before, rest = readme.read_text().split(BEGIN)
     results = json.loads((folder / "results.json").read_text())
     readme.write_text(before + for_readme(results) + rest.split(END)[1])
+
+
+def _verdict(goal: str, is_met: bool, results: dict) -> str:
+    """Return the goal and whether it is met; nothing for sizes that were shrunk."""
+    return f"{goal}: {'met' if is_met else 'missed'}" if results["shrink"] == 1 else ""
 
 
 def _over_ours(seconds: dict[str, list[float]], names: tuple[str, ...]) -> list[str]:

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 Net = dict
 
+ALL_LAYERS_AT_ONCE = 10**8  # numbers in the per-sample gradients of all layers, 0.8 GB; beyond, a layer at a time
+
 
 def load(request: dict) -> tuple[Net, list[Tensor], Tensor, Tensor]:
     """Return the net, the weights W^(1), …, W^(H), a, the inputs and the targets."""
@@ -145,28 +147,28 @@ def prepare_descent(request: dict) -> Run:
 
 
 def prepare_gram(request: dict) -> Run:
-    """Every layer's Gram matrix by the per-sample gradients of torch.func, a layer at a time."""
+    """Every layer's Gram matrix by the per-sample gradients of torch.func: of all layers at once where they fit."""
     predictions = predict_by_convolution if request["is_convolution"] else predict
     net, weights, X, _ = load(request)
 
-    def of_one(some: Tensor, layer: int, x: Tensor) -> Tensor:
-        return predictions(net, [*weights[:layer], some, *weights[layer + 1 :]], x[None])[0]
+    def of_one(some: list[Tensor], layers: slice, x: Tensor) -> Tensor:
+        every = list(weights)
+        every[layers] = some
+        return predictions(net, every, x[None])[0]
 
-    def jacobian(layer: int) -> Tensor:
+    def jacobians(layers: slice) -> list[Tensor]:
         per_sample = torch.func.vmap(torch.func.grad(of_one), in_dims=(None, None, 0))
-        return per_sample(weights[layer], layer, X).reshape(len(X), -1)
+        return [J.reshape(len(X), -1) for J in per_sample(weights[layers], layers, X)]
 
     if request["is_compiled"]:
-        jacobian = torch.compile(jacobian, dynamic=False)
+        jacobians = torch.compile(jacobians, dynamic=False)
+    numbers = len(X) * sum(w.numel() for w in weights)
+    size = len(weights) if numbers <= ALL_LAYERS_AT_ONCE else 1
+    groups = [slice(start, start + size) for start in range(0, len(weights), size)]
 
     @torch.no_grad()
     def gram() -> Tensor:
-        G = torch.empty(len(weights), len(X), len(X), dtype=X.dtype)
-        for layer in range(len(weights)):
-            J = jacobian(layer)
-            torch.matmul(J, J.T, out=G[layer])
-            del J
-        return G
+        return torch.stack([J @ J.T for layers in groups for J in jacobians(layers)])
 
     np.savez(request["outputs"], G=gram().numpy())
     return timed(gram)
