@@ -91,6 +91,8 @@ def _prepare(
             raise SystemExit(f"ours: {answer['error']}")
         _skip(who, answer["error"], result)
         return
+    if sum(other.work == work for other in contenders.values()) == 1:
+        outputs.unlink(missing_ok=True)  # nobody to compare with, and it may be large
     workers[who] = worker
     result["versions"] |= answer["versions"]
     if outputs.name == "outputs.npz" and outputs.exists():

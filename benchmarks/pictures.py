@@ -7,7 +7,7 @@ import cases
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parent.parent / "figures"))
@@ -46,6 +46,7 @@ def ratios(rows: dict) -> Figure:
     ax.axvline(1, color="black", linewidth=1, label="ours")
     ax.set(xscale="log", xlabel="time, relative to ours", ylim=(len(names) - 0.4, -0.6))
     ax.set_yticks(range(len(names)), [rows[name]["title"] for name in names])
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     figure.legend(loc="outside upper center", ncols=6)
