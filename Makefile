@@ -33,10 +33,13 @@ verify: $(VENV)/installed  ## Compute both sides of every statement of the paper
 lint: $(VENV)/installed-lint  ## Check style with ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-bench: $(VENV)/installed  ## Time one step against its bare matrix products
-	$(BIN)/python benchmarks/step.py
+bench: $(VENV)/installed-peers  ## Time ours next to torch, JAX and neural-tangents (ONLY="step-*": some rows)
+	$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
-bench-limits: $(VENV)/installed  ## Time the limits of infinite width next to neural-tangents (benchmarks/README.md)
+bench-renew: $(VENV)/installed-peers  ## The same, and renew the committed results and the table of the README
+	$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY)) --out benchmarks/results --readme
+
+bench-limits: $(VENV)/installed  ## Time more of the limits of infinite width (benchmarks/README.md)
 	$(BIN)/python benchmarks/limits.py
 
 clean:  ## Remove the virtual environment and everything that was built
@@ -51,8 +54,14 @@ $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+# What does not install is skipped by the benchmark.
+$(VENV)/installed-peers: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[bench]" || for peer in torch jax; do \
+		$(BIN)/python -m pip install --quiet $$peer || echo "$$peer does not install here"; done
+	touch $@
+
 $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-.PHONY: help figures pictures verify book notebooks test lint bench bench-limits clean
+.PHONY: help figures pictures verify book notebooks test lint bench bench-renew bench-limits clean

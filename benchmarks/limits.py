@@ -20,26 +20,23 @@ Without it, the first part times ours alone.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import serving
+import works
 from numpy.typing import NDArray
-from step import seconds
 from threadpoolctl import threadpool_limits
+from workers import Worker
 
 import minimal_gd as mgd
 
 INPUT_DIM, DEPTH = 20, 3
 ACTIVATIONS = ("softplus", "relu", "erf")
 TOLERANCE = 1e-12
-QUICK, WARM_UP = 0.5, 0.1  # seconds
 
 # Near |ρ| = 1 an arccos loses half the digits, here or there, in each of the H + 1 layers that a total adds up.
 SAME = 4 * (DEPTH + 1) * np.sqrt(np.finfo(float).eps)
@@ -62,30 +59,13 @@ def in_turn(functions: list[Callable[[], float]], repeats: int) -> NDArray:
 
 
 def timed(function: Callable[[], object]) -> Callable[[], float]:
-    """Call it once, so that everything is compiled; return a function that times it.
-
-    What takes less than half a second is called over and over for a while right before it is timed: caches that the
-    other has emptied and cores that slept would else count as much as the work. The peer does the same.
-    """
+    """Call it once, so that everything is compiled; return a function that times it as the workers do."""
     function()
-    is_quick = seconds(function) < QUICK
-
-    def once() -> float:
-        first = seconds(function)
-        if not is_quick:
-            return first
-        warm = time.perf_counter() + WARM_UP
-        while time.perf_counter() < warm:
-            function()
-        start = time.perf_counter()
-        function()
-        return time.perf_counter() - start
-
-    return once
+    return lambda: serving.seconds(serving.timed(function))
 
 
 class Peer:
-    """neural-tangents in a process of its own, that a line on its stdin tells what to do.
+    """neural-tangents in a process of its own.
 
     Parameters
     ----------
@@ -97,62 +77,34 @@ class Peer:
     """
 
     def __init__(self, python: Path, folder: Path, threads: int) -> None:
-        self._folder, self._messages = folder, folder / "messages"
-        self._is_quick: bool | None = None
-        worker = Path(__file__).with_name("neural_tangents_worker.py")
-        # jax asks NPROC how many threads its pool has.
-        environment = os.environ | {"NPROC": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-        with self._messages.open("w") as messages:
-            self._process = subprocess.Popen(
-                [python, worker],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=messages,
-                text=True,
-                bufsize=1,
-                env=environment,
-            )
+        self._folder = folder
+        self._worker = Worker("neural_tangents", python, folder / "messages", threads)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        self._process.kill()
-        self._process.communicate()
+        self._worker.close()
 
     def prepare(self, activation: str, X: NDArray, nodes: int, totals: bool = False) -> dict[str, NDArray]:
         """Compile for `X`; return theta (H + 1, n, n), every layer's limit, and its own totals nngp and ntk.
 
         What will be timed is every layer's limit, or its totals alone.
         """
-        self._is_quick = None
-        np.save(self._folder / "inputs.npy", X)
-        self._ask(
-            do="prepare",
-            activation=activation,
-            c_sigma=mgd.activations.get(activation).c_sigma,
-            depth=DEPTH,
-            nodes=nodes,
-            totals=totals,
-            inputs=str(self._folder / "inputs.npy"),
-            outputs=str(self._folder / "outputs.npz"),
-        )
-        with np.load(self._folder / "outputs.npz") as outputs:
-            return dict(outputs)
+        inputs, outputs = self._folder / "inputs.npz", self._folder / "outputs.npz"
+        np.savez(inputs, X=X)
+        work = works.limits(activation, len(X), INPUT_DIM, DEPTH, SAME) | {"totals": totals}
+        self._ask(do="prepare", work=work, nodes=nodes, inputs=str(inputs), outputs=str(outputs))
+        with np.load(outputs) as file:
+            return dict(file)
 
     def seconds(self) -> float:
-        """Time what was prepared, once, as `timed` does."""
-        if self._is_quick is None:
-            self._is_quick = self._ask(do="run", warm_up=0.0)["seconds"] < QUICK
-        return self._ask(do="run", warm_up=WARM_UP if self._is_quick else 0.0)["seconds"]
+        """Time what was prepared, once."""
+        return self._ask(do="run")["seconds"]
 
     def _ask(self, **request: object) -> dict:
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            raise SystemExit(f"neural-tangents gave up:\n{self._messages.read_text()}")
-        return json.loads(answer)
+        answer = self._worker.ask(**request)
+        if "error" in answer:
+            raise SystemExit(f"neural-tangents gave up: {answer['error']}")
+        return answer
 
 
 def enough_nodes(peer: Peer, activation: str) -> int:

@@ -1,26 +1,18 @@
-"""neural-tangents at work for `limits.py`: a process that stays alive in an environment where it can be imported.
+"""neural-tangents at work for `bench.py` and `limits.py`, in an environment where it can be imported. See `serving.py`.
 
-A line on stdin is a request and a line on stdout its answer, both JSON:
-
-    {"do": "prepare", "activation": …, "c_sigma": …, "depth": …, "nodes": …, "totals": …, "inputs": file,
-     "outputs": file} -> {}
-    {"do": "run"} -> {"seconds": …}
-
-The first compiles what the second times, every layer's limit or the package's own totals, and saves both.
+What it times is every layer's limit, or the package's own totals; it saves both.
 """
 
-import json
 import math
-import os
-import sys
-import time
 import warnings
 from collections.abc import Callable
 
 import jax
+import neural_tangents
 import numpy as np
 from jax import numpy as jnp
 from neural_tangents import stax
+from serving import Run, serve, timed
 
 warnings.filterwarnings("ignore", "Numerical Activation Layer")
 jax.config.update("jax_enable_x64", True)
@@ -73,39 +65,22 @@ def every_layer(layers: list[tuple], c_sigma: float) -> Callable[[jax.Array], tu
     return theta
 
 
-def prepare(request: dict) -> Callable[[], None]:
+def prepare(request: dict) -> tuple[Run, dict[str, str]]:
     """Compile and save every layer's limit, and ΣΘ^(h) and Θ^(H+1) as its own kernel function gives them."""
-    X = jnp.asarray(np.load(request["inputs"]))
-    activation = activation_layer(request["activation"], request["nodes"])
-    layers = network(activation, request["c_sigma"], request["depth"], X.shape[1])
-    theta = jax.jit(every_layer(layers, request["c_sigma"]))
+    work = request["work"]
+    with np.load(request["inputs"]) as file:
+        X = jnp.asarray(file["X"])
+    activation = activation_layer(work["activation"], request["nodes"])
+    layers = network(activation, work["c_sigma"], work["depth"], X.shape[1])
+    theta = jax.jit(every_layer(layers, work["c_sigma"]))
     _, _, kernel = stax.serial(*layers)
     totals = jax.jit(lambda X: tuple(kernel(X, None, ("nngp", "ntk"))))
     nngp, ntk = totals(X)
     np.savez(request["outputs"], theta=np.stack(theta(X)), nngp=nngp, ntk=ntk)
-    function = totals if request["totals"] else theta
-    return lambda: jax.block_until_ready(function(X))
-
-
-def main() -> None:
-    """Answer until stdin ends. What libraries print goes to stderr, so that stdout holds answers alone."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    run = None
-    for line in sys.stdin:
-        request, answer = json.loads(line), {}
-        if request["do"] == "prepare":
-            run = prepare(request)
-        else:
-            time.sleep(0.15)  # until no thread of the other process spins
-            warm = time.perf_counter() + request["warm_up"]
-            while time.perf_counter() < warm:
-                run()
-            start = time.perf_counter()
-            run()
-            answer = {"seconds": time.perf_counter() - start}
-        print(json.dumps(answer), file=answers)
+    function = totals if work["totals"] else theta
+    versions = {"neural-tangents": f"{neural_tangents.__version__} (jax {jax.__version__})"}
+    return timed(lambda: jax.block_until_ready(function(X))), versions
 
 
 if __name__ == "__main__":
-    main()
+    serve(prepare)

@@ -132,7 +132,10 @@ def test_imports_run_one_way(path):
                 assert name in allowed, f"{module_name(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "figures").glob("*.py"))], ids=lambda path: path.stem)
+SCRIPTS = sorted(path for folder in ("figures", "benchmarks") for path in (ROOT / folder).glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.stem)
 def test_files_hold_one_idea(path):
     assert len(path.read_text().splitlines()) <= 300
 
