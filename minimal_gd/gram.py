@@ -8,7 +8,9 @@ With ∂u_i/∂W^(h) = Σ_l δ_il ⊗ φ_il over the positions l, no Jacobian is
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,17 @@ from scipy.sparse.linalg import eigsh
 
 from minimal_gd import validate
 from minimal_gd.limits.limiting import limiting
-from minimal_gd.networks.base import BLOCK_BYTES, Network
+from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
+from minimal_gd.threads import Run, threads
 
 __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "total"]
 
 # Up to this size LAPACK finds the largest eigenvalue faster than Lanczos.
 _DENSE_LIMIT = 500
+# So many products at a time stay in the cache; so few multiplications are done before a second thread has woken up.
+_PRODUCTS_AT_ONCE = 2**19
+_FEW_MULTIPLICATIONS = 10**6
 
 
 @validate.quietly
@@ -162,14 +168,18 @@ def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tupl
     for rows, work in net.workspaces(X, params.dtype):
         left = [_scaled(*pair) for pair in net.pairs(params, work)]
         for layer, (pair, exponents) in enumerate(left):
-            G = np.ldexp(_inner_products(*pair, *pair), exponents[:, None] + exponents)
-            yield rows, rows, layer, (G + G.T) / 2  # symmetric to the bit
+            yield rows, rows, layer, _unscaled(_inner_products(*pair, *pair), exponents, exponents)
         rest = X[rows.stop :]
         for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
             columns = slice(rows.stop + block.start, rows.stop + block.stop)
             right = (_scaled(*pair) for pair in net.pairs(params, other_work))
             for layer, ((pair, exponents), (other, others)) in enumerate(zip(left, right, strict=True)):
-                yield rows, columns, layer, np.ldexp(_inner_products(*pair, *other), exponents[:, None] + others)
+                yield rows, columns, layer, _unscaled(_inner_products(*pair, *other), exponents, others)
+
+
+def _unscaled(G: NDArray, exponents: NDArray, others: NDArray) -> NDArray:
+    """2^(exponents_i + others_j) G_ij."""
+    return np.ldexp(G, exponents[:, None] + others) if exponents.any() or others.any() else G
 
 
 def _scaled(delta: NDArray, phi: NDArray) -> tuple[tuple[NDArray, NDArray], NDArray]:
@@ -196,12 +206,13 @@ def _scaled(delta: NDArray, phi: NDArray) -> tuple[tuple[NDArray, NDArray], NDAr
 
 
 def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
-    """⟨Σ_l δ_il ⊗ φ_il, Σ_r δ_jr ⊗ φ_jr⟩ of every pair (i, j), the cheaper of the two ways.
+    """⟨Σ_l δ_il ⊗ φ_il, Σ_r δ_jr ⊗ φ_jr⟩ of every pair (i, j), the cheaper of the two ways, in threads.
 
     Parameters
     ----------
     delta, phi : (s, p, m) and (s, p, k) arrays
     other_delta, other_phi : (t, p, m) and (t, p, k) arrays
+        The same two objects for the pairs of the samples among themselves; the result is symmetric to the bit then.
 
     Returns
     -------
@@ -210,38 +221,63 @@ def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_ph
     (s, p, m), k, t = delta.shape, phi.shape[2], len(other_delta)
     by_positions = s * t * p * p * (m + k)
     by_gradients = s * t * m * k + (s + t) * p * m * k
-    if by_positions <= by_gradients:
-        return _sum_over_positions(delta, phi, other_delta, other_phi)
-    return _products_of_gradients(delta, phi, other_delta, other_phi)
+    way = _sum_over_positions if by_positions <= by_gradients else _products_of_gradients
+    is_small = min(by_positions, by_gradients) < _FEW_MULTIPLICATIONS
+    with nullcontext(map) if is_small else threads() as run:
+        return way(delta, phi, other_delta, other_phi, run)
 
 
-def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
-    """Σ_l Σ_r ⟨δ_il, δ_jr⟩ ⟨φ_il, φ_jr⟩, for a few samples i at a time."""
+def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray, run: Run) -> NDArray:
+    """Σ_l Σ_r ⟨δ_il, δ_jr⟩ ⟨φ_il, φ_jr⟩, for a few samples i at a time; of mirror images, one is computed."""
     (s, p, _), t = delta.shape, len(other_delta)
     G = np.empty((s, t), delta.dtype)
-    samples = max(1, BLOCK_BYTES // (2 * p * t * p * delta.itemsize)) if p > 1 else s
-    other_delta, other_phi = (array.reshape(t * p, -1) for array in (other_delta, other_phi))
-    for start in range(0, s, samples):
-        some = slice(start, min(start + samples, s))
-        products = delta[some].reshape(-1, delta.shape[2]) @ other_delta.T
-        products *= phi[some].reshape(-1, phi.shape[2]) @ other_phi.T
-        G[some] = products.reshape(-1, p, t, p).sum(axis=(1, 3))
+    is_same = delta is other_delta
+
+    def fill(some: slice) -> None:
+        columns = slice(some.start if is_same else 0, t)
+        products = _products(delta[some], other_delta[columns])
+        products *= _products(phi[some], other_phi[columns])
+        G[some, columns] = products if p == 1 else products.reshape(-1, p, products.shape[1] // p, p).sum(axis=(1, 3))
+        if is_same:
+            _mirror(G, some)
+
+    deque(run(fill, _cut(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))), maxlen=0)
     return G
 
 
-def _products_of_gradients(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
+def _products(array: NDArray, other: NDArray) -> NDArray:
+    """⟨array_il, other_jr⟩, (s·p, t·p)."""
+    return array.reshape(-1, array.shape[2]) @ other.reshape(-1, other.shape[2]).T
+
+
+def _products_of_gradients(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray, run: Run) -> NDArray:
     """Σ_r ⟨∂u_i/∂w_r, ∂u_j/∂w_r⟩ over the rows w_r of W^(h), a few hidden units r at a time."""
     (s, _, m), k, t = delta.shape, phi.shape[2], len(other_delta)
-    G = np.zeros((s, t), delta.dtype)
-    units = max(1, BLOCK_BYTES // ((s + t) * k * delta.itemsize))
-    is_same = delta is other_delta and phi is other_phi
-    for start in range(0, m, units):
-        some = slice(start, start + units)
+    is_same = delta is other_delta
+
+    def part(some: slice) -> NDArray:
         gradients = _gradients(delta[:, :, some], phi)
-        G += gradients @ (gradients if is_same else _gradients(other_delta[:, :, some], other_phi)).T
+        return gradients @ (gradients if is_same else _gradients(other_delta[:, :, some], other_phi)).T
+
+    G = np.zeros((s, t), delta.dtype)
+    for products in run(part, _cut(m, max(1, _PRODUCTS_AT_ONCE // ((s + t) * k)))):
+        G += products
+    if is_same:
+        _mirror(G, slice(0, s))
     return G
 
 
 def _gradients(delta: NDArray, phi: NDArray) -> NDArray:
     """∂u_i/∂w_r = Σ_l δ_il,r φ_il of every sample, (n, r·k)."""
     return (delta.transpose(0, 2, 1) @ phi).reshape(len(delta), -1)
+
+
+def _mirror(G: NDArray, some: slice) -> None:
+    """Write the mirror images of the rows `some` of G, from the diagonal on."""
+    square = G[some, some]
+    square[...] = np.triu(square) + np.triu(square, 1).T
+    G[some.stop :, some] = G[some, some.stop :].T
+
+
+def _cut(length: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
