@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -79,6 +80,18 @@ class _SingleThreadedBlas:
 
 
 _single_threaded_blas = _SingleThreadedBlas()
+_is_alone = ContextVar("is_alone", default=False)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep BLAS and `threads` to one thread, for work that is done many times side by side."""
+    with _single_threaded_blas.held():
+        token = _is_alone.set(True)
+        try:
+            yield
+        finally:
+            _is_alone.reset(token)
 
 
 class Team:
@@ -156,7 +169,7 @@ def threads() -> Iterator[Run]:
     Results come in order, as a list. Overflow gives no warning inside: what is not finite tells.
     """
     with _single_threaded_blas.held() as count, np.errstate(over="ignore", invalid="ignore"):
-        team = Team(count)
+        team = Team(1 if _is_alone.get() else count)
         try:
             yield team
         finally:
