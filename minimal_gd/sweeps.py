@@ -244,7 +244,7 @@ def _said(failures: dict[str, str], total: int, path: Path) -> str:
     lines = [f"{case}: {text.splitlines()[-1]}" for case, text in islice(failures.items(), 20)]
     return "\n".join(
         [
-            f"{len(failures)} of {total} cases were not computed; the others are in {path}, and the same call goes on there",
+            f"{len(failures)} of {total} cases were not computed; the others are in {path}, and the same call goes on",
             *lines,
             *([f"and {len(failures) - len(lines)} more"] if len(failures) > len(lines) else []),
             f"The first: {next(iter(failures.values()))}",
