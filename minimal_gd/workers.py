@@ -80,17 +80,17 @@ def outcomes_in_processes(
     for together in (workers, workers, 1):
         lost = {}
         while cases:
-            done = set()
+            given = dict.fromkeys(cases, False)
             with _processes(min(together, len(cases))) as pool:
                 for case, outcome in outcomes(pool, measure, cases, together):
-                    done.add(case)
+                    given[case] = True
                     if isinstance(outcome, BrokenExecutor):
                         lost[case] = outcome
                     else:
                         yield case, outcome
-            cases = [case for case in cases if case not in done]
-            if cases or lost:
+            if lost.keys() >= {case for case in cases if given[case]}:
                 _check_that_workers_start()
+            cases = [case for case in cases if not given[case]]
         cases = list(lost)
     yield from lost.items()
 

@@ -18,6 +18,7 @@ import minimal_gd as mgd
 from minimal_gd.threads import threads
 
 SEEDS = mgd.sweeps.grid(seed=range(6))
+SLOW = 0.02  # seconds
 LOG, GIVEN_UP = "SWEEP_TEST_LOG", "SWEEP_TEST_GIVEN_UP"
 
 
@@ -64,7 +65,7 @@ def gram(architecture, width, depth, seed):
 
 def slow(seed):
     log(seed=seed)
-    time.sleep(0.03)
+    time.sleep(SLOW)
     return {"draw": np.random.default_rng(seed).standard_normal(100), "seed": seed}
 
 
