@@ -108,9 +108,8 @@ def test_a_sweep_killed_at_random_times_goes_on_and_computes_nothing_twice(reque
             if killed % 2 == 0:  # half of the kills come once the work has begun
                 wait_until(partial(has_begun, process, log, lines))
             try:
-                process.wait(
-                    timeout=rng.uniform(0, longest if killed % 2 == 0 else longest + START) if killed < kills else None
-                )
+                longest = work if killed % 2 == 0 else START + work
+                process.wait(timeout=rng.uniform(0, longest) if killed < kills else None)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
             status = process.wait()
