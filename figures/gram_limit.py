@@ -37,32 +37,36 @@ SHOWN = 3  # pictures of G^(H): the smallest width, one in the middle, the large
 def compute(options: SimpleNamespace) -> common.Numbers:
     """K^(H), G^(H)(0) of one network at three widths, and the distances of all at every width."""
     shown = np.linspace(0, options.halvings, SHOWN).round().astype(int)
-    cases = common.cases_by_width(options)
-    results = common.sweep(of_one_width, cases, options)
+    cases = common.cases_by_width(options, options.seeds)
+    results = common.sweep(last_gram, cases, options)
     numbers = {}
     for title in common.ARCHITECTURES:
-        found, widths = common.stacked(results, cases, title=title), np.array(common.widths(title, options))
-        numbers[common.key(f"{title} limit")] = found["limit"][-1]
-        numbers[common.key(f"{title} matrices")] = found["matrix"][shown]
+        widths = np.array(common.widths(title, options))
+        net, X = _network(title, widths[-1], options)
+        K = mgd.gram.limiting(net, X)[0][net.depth - 1]
+        G = common.stacked(results, cases, title=title)["G"].reshape(len(widths), options.seeds, *K.shape)
+        numbers[common.key(f"{title} limit")] = K
+        numbers[common.key(f"{title} matrices")] = G[shown, -1]
         numbers[common.key(f"{title} shown widths")] = widths[shown]
         numbers[common.key(f"{title} widths")] = widths
-        numbers[common.key(f"{title} distances")] = found["distances"]
+        numbers[common.key(f"{title} distances")] = np.array(
+            [[np.linalg.norm(one - K) / np.linalg.norm(K) for one in of_one_width] for of_one_width in G]
+        )
     return numbers
 
 
-def of_one_width(options: dict, title: str, width: int) -> common.Numbers:
-    """K^(H), G^(H)(0) of the last network of one width, and the distances of all."""
+def last_gram(options: dict, title: str, width: int, sample: int) -> common.Numbers:
+    """G^(H)(0) of one random network."""
     options = SimpleNamespace(**options)
+    net, X = _network(title, width, options)
+    params = net.init(common.generator(options, title, width, sample))
+    return {"G": mgd.gram.empirical(net, params, X)[net.depth - 1]}
+
+
+def _network(title: str, width: int, options: SimpleNamespace) -> tuple[mgd.Network, NDArray]:
     vectors, images, y = common.digits(options.samples, options.seed)
     order = np.argsort(y)  # images of the same digit stand together
-    net, X = common.network(title, vectors[order], images[order], width, options)
-    K = mgd.gram.limiting(net, X)[0][net.depth - 1]
-    distances = np.empty(options.seeds)
-    for sample in range(options.seeds):
-        params = net.init(common.generator(options, title, width, sample))
-        G = mgd.gram.empirical(net, params, X)[net.depth - 1]
-        distances[sample] = np.linalg.norm(G - K) / np.linalg.norm(K)
-    return {"limit": K, "matrix": G, "distances": distances}
+    return common.network(title, vectors[order], images[order], width, options)
 
 
 def draw(numbers: common.Numbers) -> Figure:

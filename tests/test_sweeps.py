@@ -11,6 +11,7 @@ import sweep_measures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_measures import SEEDS, Here, assert_same_results, logged
+from threadpoolctl import threadpool_limits
 
 import minimal_gd as mgd
 from minimal_gd.results import Folder
@@ -49,8 +50,8 @@ def test_a_finished_sweep_is_read_and_a_larger_one_computes_what_is_new(tmp_path
     assert len(logged(log)) == 6
 
 
-def test_bits_do_not_depend_on_the_executor_or_the_number_of_workers(tmp_path):
-    cases = grid(architecture=("FullyConnected", "ResNet"), width=(64, 200), depth=(2, 3), seed=0)
+def test_bits_do_not_depend_on_the_executor_the_number_of_workers_or_the_threads_of_blas(tmp_path):
+    cases = grid(architecture=("FullyConnected", "ResNet"), width=(8, 64), depth=2, seed=0)
     ways = {
         "one process": {"workers": 1},
         "three processes": {"workers": 3},
@@ -58,8 +59,10 @@ def test_bits_do_not_depend_on_the_executor_or_the_number_of_workers(tmp_path):
         "four threads": {"executor": ThreadPoolExecutor(4)},
     }
     found = {way: sweep(sweep_measures.gram, cases, tmp_path / way, **options) for way, options in ways.items()}
-    files = {way: {f.name: f.read_bytes() for f in (tmp_path / way).glob("*.npz")} for way in ways}
-    for way in ways:
+    with threadpool_limits(1):
+        found["BLAS limited"] = sweep(sweep_measures.gram, cases, tmp_path / "BLAS limited", executor=Here())
+    files = {way: {f.name: f.read_bytes() for f in (tmp_path / way).glob("*.npz")} for way in found}
+    for way in found:
         assert_same_results(found[way], found["one process"])
         assert files[way] == files["one process"]
     assert len(files["one process"]) == len(cases)
