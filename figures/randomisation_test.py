@@ -38,34 +38,31 @@ LABELS = ("true labels", "corrupted labels", "random labels")
 
 def compute(options: SimpleNamespace) -> common.Numbers:
     """L(k)/L(0) of every run, and the condition numbers of ΣG(0) with this activation and with softplus."""
-    vectors, images, _ = common.digits(options.samples, options.seed)
-    numbers = {name: np.array(vars(options)[name]) for name in ("samples", "activation", "corrupted_share")}
-    numbers["softplus_conditions"] = _conditions(options, vectors, images, "softplus")
-    numbers["conditions"] = _conditions(options, vectors, images, options.activation)
-    cases = mgd.sweeps.grid(title=common.ARCHITECTURES, label=LABELS)
-    for case, found in zip(cases, common.sweep(trained, cases, options), strict=True):
-        name = "{title} {label}".format(**case)
-        numbers[common.key(name)] = found["loss"]
-        numbers[common.key(f"{name} reached")] = found["reached"]
-    return numbers
-
-
-def trained(options: dict, title: str, label: str) -> common.Numbers:
-    """L(k)/L(0) of one run, and whether it reached its target."""
-    options = SimpleNamespace(**options)
     vectors, images, true = common.digits(options.samples, options.seed)
-    y = {
+    targets = {
         "true labels": true,
         "corrupted labels": mgd.data.corrupted_labels(true, options.corrupted_share, options.seed + 1),
         "random labels": mgd.data.random_labels(options.samples, options.seed + 2),
-    }[label]
-    net, X = common.architectures(vectors, images, options)[title]
-    params = net.init(options.seed + 3)
-    step_size = options.step_scale * mgd.stable_step_size(net, params, X)
-    first = net.loss(params, X, y)
-    goal = first * (options.conv_target if title.startswith("conv") else options.target)
-    run = mgd.gradient_descent(net, params, X, y, step_size, options.most_steps, target_loss=goal)
-    return {"loss": run.loss / first, "reached": run.loss[-1] <= goal}
+    }
+    numbers = {name: np.array(vars(options)[name]) for name in ("samples", "activation", "corrupted_share")}
+    numbers["softplus_conditions"] = _conditions(options, vectors, images, "softplus")
+    numbers["conditions"] = _conditions(options, vectors, images, options.activation)
+    networks = common.architectures(vectors, images, options)
+    with tqdm(total=len(networks) * len(targets), desc="randomisation_test", leave=False) as bar:
+        for title, (net, X) in networks.items():
+            params = net.init(options.seed + 3)
+            step_size = options.step_scale * mgd.stable_step_size(net, params, X)
+            goal = options.conv_target if title.startswith("conv") else options.target
+            for label, y in targets.items():
+                bar.set_postfix_str(f"{title}, {label}")
+                first = net.loss(params, X, y)
+                run = mgd.gradient_descent(
+                    net, params, X, y, step_size, options.most_steps, target_loss=goal * first, progress=True
+                )
+                numbers[common.key(f"{title} {label}")] = run.loss / first
+                numbers[common.key(f"{title} {label} reached")] = np.array(run.loss[-1] <= goal * first)
+                bar.update()
+    return numbers
 
 
 def _conditions(options: SimpleNamespace, vectors: NDArray, images: NDArray, activation: str) -> NDArray:

@@ -122,7 +122,7 @@ def sweep(
     TypeError, ValueError
         If an argument is not as above, or results are outdated.
     RuntimeError
-        If another sweep is at work in the folder, or worker processes do not start.
+        If another sweep is at work in the folder, or workers do not start, or have other versions than this process.
     OSError
         If a result cannot be written: all before it are.
     """
@@ -145,8 +145,17 @@ def sweep(
         else:
             coming = outcomes(executor, measure, left, workers or len(left))
         failures = {}
-        bar = {"total": len(wanted), "initial": len(results), "desc": store.name, "smoothing": 0, "leave": None}
-        with closing(coming), tqdm(**bar, disable=not progress) as bar:
+        with (
+            closing(coming),
+            tqdm(
+                total=len(wanted),
+                initial=len(results),
+                desc=store.name,
+                smoothing=0,  # the pace of the whole sweep
+                leave=None,
+                disable=not progress,
+            ) as bar,
+        ):
             for case, outcome in coming:
                 if isinstance(outcome, tuple):
                     results[case], made_with = outcome
