@@ -164,7 +164,9 @@ def sweep(
                 else:
                     failures[case] = outcome if isinstance(outcome, str) else repr(outcome)
                 bar.update()
-    failures |= {case: "not computed: the executor broke before" for case in left if case not in results | failures}
+    for case in left:
+        if case not in results:
+            failures.setdefault(case, "not computed: the executor broke before")
     if failures:
         raise SweepError(_said(failures, len(wanted), store.path), failures)
     return [results[case] for case in texts]
