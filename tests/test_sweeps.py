@@ -8,7 +8,7 @@ from warnings import catch_warnings
 import numpy as np
 import pytest
 import sweep_measures
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sweep_measures import SEEDS, Here, assert_same_results, logged
 from threadpoolctl import threadpool_limits
@@ -125,7 +125,6 @@ def whole(tmp_path_factory):
     return path, sweep(sweep_measures.slow, SEEDS[:2], path, executor=Here())
 
 
-@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_file_is_never_taken_for_a_result(whole, data):
     """Bytes changed anywhere, or cut off: a warning that names the file, or the result as it was."""
