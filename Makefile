@@ -19,6 +19,9 @@ pictures: $(VENV)/installed  ## Draw every figure again and renew the committed 
 test: $(VENV)/installed-test  ## Run the tests
 	$(BIN)/python -m pytest
 
+test-long: $(VENV)/installed-test $(VENV)/installed-cluster  ## Run the tests at length, those on a Dask cluster too
+	$(BIN)/python -m pytest --long
+
 book: $(VENV)/installed-book  ## Build the course as an HTML book, build/book/index.html; it runs every chapter
 	$(BIN)/python chapters/make_index.py
 	rm -rf build/book
@@ -64,4 +67,4 @@ $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-.PHONY: help figures pictures verify book notebooks test lint bench bench-renew bench-limits clean
+.PHONY: help figures pictures verify book notebooks test test-long lint bench bench-renew bench-limits clean

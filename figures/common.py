@@ -2,12 +2,15 @@
 
 A figure is a script with `OPTIONS` (every number that its picture depends on, with its default), `QUICK` (what
 `--quick` makes smaller), `compute(options)`, which returns a dictionary of arrays, and `draw(numbers)`, which turns
-that dictionary alone into a matplotlib figure.
+that dictionary alone into a matplotlib figure. Where it takes many networks, `compute` hands them to `sweep`: a figure
+that is stopped goes on from there.
 """
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,17 +79,36 @@ def run(
     else:
         chosen = options | (quick if given.quick else {})
         chosen |= {key: getattr(given, key) for key in options if getattr(given, key) is not None}
+        unfinished = given.out / f"{name}.unfinished"
+        options_and_place = SimpleNamespace(**chosen, unfinished=unfinished, quick=given.quick)
         try:
-            numbers = compute(SimpleNamespace(**chosen)) | {"options": np.array(json.dumps(chosen))}
+            numbers = compute(options_and_place) | {"options": np.array(json.dumps(chosen))}
         except ValueError as error:  # an option that makes no sense: the message names it
             parser.error(str(error))
         np.savez(stored, **numbers)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
     picture = given.out / f"{name}.png"
     with mpl.rc_context(STYLE):
         draw(numbers).savefig(picture, metadata={"Software": None})
     print(f"{picture}\n{stored}")
     return picture
+
+
+def sweep(measure: Callable[..., Numbers], cases: Sequence[dict], options: SimpleNamespace) -> list[Numbers]:
+    """Compute `measure(options, **case)` for every case, in one process a core, and keep the results until all is done.
+
+    Results that other code made are computed again. What is quick is not worth the start of processes.
+    """
+    chosen = {name: value for name, value in vars(options).items() if name not in ("unfinished", "quick")}
+    return mgd.sweeps.sweep(
+        measure,
+        [{"options": chosen, **case} for case in cases],
+        options.unfinished,
+        executor=ThreadPoolExecutor(1) if options.quick else None,
+        progress=True,
+        outdated="recompute",
+    )
 
 
 def digits(n: int, seed: int) -> tuple[NDArray, NDArray, NDArray]:
@@ -126,6 +148,23 @@ def widths(title: str, options: SimpleNamespace) -> list[int]:
             f"{options.conv_width}, got {options.halvings}"
         )
     return [largest // 2**halving for halving in range(options.halvings, -1, -1)]
+
+
+def cases_by_width(options: SimpleNamespace, seeds: int | None = None) -> list[dict]:
+    """Every architecture at every width, and, where asked for, with every seed."""
+    cases = [{"title": title, "width": width} for title in ARCHITECTURES for width in widths(title, options)]
+    return cases if seeds is None else [{**case, "sample": sample} for case in cases for sample in range(seeds)]
+
+
+def generator(options: SimpleNamespace, title: str, width: int, sample: int) -> np.random.Generator:
+    """The source of one random network's parameters."""
+    return np.random.default_rng([options.seed, ARCHITECTURES.index(title), width, sample])
+
+
+def stacked(results: Sequence[Numbers], cases: Sequence[dict], **chosen: str) -> Numbers:
+    """The results of the cases that have these values, one array a name, a row a case."""
+    own = [result for result, case in zip(results, cases, strict=True) if chosen.items() <= case.items()]
+    return {name: np.array([result[name] for result in own]) for name in own[0]}
 
 
 def network(title: str, vectors: NDArray, images: NDArray, width: int, options: SimpleNamespace) -> tuple:

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import common
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
 import minimal_gd as mgd
 
@@ -37,24 +36,28 @@ QUICK = {"samples": 5, "width": 64, "conv_width": 16, "halvings": 2, "seeds": 3,
 
 def compute(options: SimpleNamespace) -> common.Numbers:
     """The distance of every network, one row a width, and λ_min(K^(H))."""
-    vectors, images, _ = common.sphere(options.samples, options.side, options.seed)
-    total = len(common.ARCHITECTURES) * (options.halvings + 1) * options.seeds
+    cases = common.cases_by_width(options)
+    results = common.sweep(of_one_width, cases, options)
     numbers = {}
-    with tqdm(total=total, desc="gram_concentration", leave=False) as bar:
-        for place, title in enumerate(common.ARCHITECTURES):
-            widths = common.widths(title, options)
-            distances = np.empty((len(widths), options.seeds))
-            for row, width in zip(distances, widths, strict=True):
-                net, X = common.network(title, vectors, images, width, options)
-                K = mgd.gram.limiting(net, X)[0][net.depth - 1]
-                for sample in range(options.seeds):
-                    params = net.init(np.random.default_rng([options.seed, place, width, sample]))
-                    row[sample] = np.linalg.norm(mgd.gram.empirical(net, params, X)[net.depth - 1] - K, 2)
-                    bar.update()
-            numbers[common.key(f"{title} widths")] = np.array(widths)
-            numbers[common.key(f"{title} distances")] = distances
-            numbers[common.key(f"{title} smallest")] = np.linalg.eigvalsh(K)[0]
+    for title in common.ARCHITECTURES:
+        found = common.stacked(results, cases, title=title)
+        numbers[common.key(f"{title} widths")] = np.array(common.widths(title, options))
+        numbers[common.key(f"{title} distances")] = found["distances"]
+        numbers[common.key(f"{title} smallest")] = found["smallest"][-1]
     return numbers
+
+
+def of_one_width(options: dict, title: str, width: int) -> common.Numbers:
+    """The distances of all networks of one width, and λ_min(K^(H))."""
+    options = SimpleNamespace(**options)
+    vectors, images, _ = common.sphere(options.samples, options.side, options.seed)
+    net, X = common.network(title, vectors, images, width, options)
+    K = mgd.gram.limiting(net, X)[0][net.depth - 1]
+    distances = np.empty(options.seeds)
+    for sample in range(options.seeds):
+        params = net.init(common.generator(options, title, width, sample))
+        distances[sample] = np.linalg.norm(mgd.gram.empirical(net, params, X)[net.depth - 1] - K, 2)
+    return {"distances": distances, "smallest": np.linalg.eigvalsh(K)[0]}
 
 
 def draw(numbers: common.Numbers) -> Figure:

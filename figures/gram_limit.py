@@ -14,10 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 import minimal_gd as mgd
-from minimal_gd.threads import threads
 
 OPTIONS = {
     "samples": 16,
@@ -38,35 +36,37 @@ SHOWN = 3  # pictures of G^(H): the smallest width, one in the middle, the large
 
 def compute(options: SimpleNamespace) -> common.Numbers:
     """K^(H), G^(H)(0) of one network at three widths, and the distances of all at every width."""
-    vectors, images, y = common.digits(options.samples, options.seed)
-    order = np.argsort(y)  # images of the same digit stand together
-    vectors, images = vectors[order], images[order]
     shown = np.linspace(0, options.halvings, SHOWN).round().astype(int)
-    total = len(common.ARCHITECTURES) * (options.halvings + 1) * options.seeds
+    cases = common.cases_by_width(options, options.seeds)
+    results = common.sweep(last_gram, cases, options)
     numbers = {}
-    with tqdm(total=total, desc="gram_limit", leave=False) as bar, threads() as run:
-        for place, title in enumerate(common.ARCHITECTURES):
-            widths, pictures = common.widths(title, options), []
-            distances = np.empty((len(widths), options.seeds))
-            for row, width in zip(distances, widths, strict=True):
-                net, X = common.network(title, vectors, images, width, options)
-                K = mgd.gram.limiting(net, X)[0][net.depth - 1]
-                rngs = [np.random.default_rng([options.seed, place, width, sample]) for sample in range(options.seeds)]
-                for sample, G in enumerate(run(lambda rng, net=net, X=X: last_gram(net, X, rng), rngs)):
-                    row[sample] = np.linalg.norm(G - K) / np.linalg.norm(K)
-                    bar.update()
-                pictures.append(G)
-            numbers[common.key(f"{title} limit")] = K
-            numbers[common.key(f"{title} matrices")] = np.array(pictures)[shown]
-            numbers[common.key(f"{title} shown widths")] = np.array(widths)[shown]
-            numbers[common.key(f"{title} widths")] = np.array(widths)
-            numbers[common.key(f"{title} distances")] = distances
+    for title in common.ARCHITECTURES:
+        widths = np.array(common.widths(title, options))
+        net, X = _network(title, widths[-1], options)
+        K = mgd.gram.limiting(net, X)[0][net.depth - 1]
+        G = common.stacked(results, cases, title=title)["G"].reshape(len(widths), options.seeds, *K.shape)
+        numbers[common.key(f"{title} limit")] = K
+        numbers[common.key(f"{title} matrices")] = G[shown, -1]
+        numbers[common.key(f"{title} shown widths")] = widths[shown]
+        numbers[common.key(f"{title} widths")] = widths
+        numbers[common.key(f"{title} distances")] = np.array(
+            [[np.linalg.norm(one - K) / np.linalg.norm(K) for one in of_one_width] for of_one_width in G]
+        )
     return numbers
 
 
-def last_gram(net: mgd.Network, X: NDArray, rng: np.random.Generator) -> NDArray:
+def last_gram(options: dict, title: str, width: int, sample: int) -> common.Numbers:
     """G^(H)(0) of one random network."""
-    return mgd.gram.empirical(net, net.init(rng), X)[net.depth - 1]
+    options = SimpleNamespace(**options)
+    net, X = _network(title, width, options)
+    params = net.init(common.generator(options, title, width, sample))
+    return {"G": mgd.gram.empirical(net, params, X)[net.depth - 1]}
+
+
+def _network(title: str, width: int, options: SimpleNamespace) -> tuple[mgd.Network, NDArray]:
+    vectors, images, y = common.digits(options.samples, options.seed)
+    order = np.argsort(y)  # images of the same digit stand together
+    return common.network(title, vectors[order], images[order], width, options)
 
 
 def draw(numbers: common.Numbers) -> Figure:

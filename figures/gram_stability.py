@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import common
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
 import minimal_gd as mgd
 
@@ -39,30 +38,27 @@ QUICK = {"samples": 5, "width": 64, "conv_width": 16, "halvings": 2, "seeds": 2,
 
 def compute(options: SimpleNamespace) -> common.Numbers:
     """The distance at every step of every run, its widths, λ_min(K^(H)), and L(k)/L(0) at the end."""
-    vectors, images, y = common.sphere(options.samples, options.side, options.seed)
-    total = len(common.ARCHITECTURES) * (options.halvings + 1) * options.seeds
+    vectors, images, _ = common.sphere(options.samples, options.side, options.seed)
+    cases = common.cases_by_width(options, options.seeds)
+    results = common.sweep(trained, cases, options)
     numbers = {}
-    with tqdm(total=total, desc="gram_stability", leave=False) as bar:
-        for place, title in enumerate(common.ARCHITECTURES):
-            widths = common.widths(title, options)
-            distances = np.empty((len(widths), options.seeds, options.steps + 1))
-            losses = np.empty((len(widths), options.seeds))
-            for row, width in enumerate(widths):
-                net, X = common.network(title, vectors, images, width, options)
-                for sample in range(options.seeds):
-                    params = net.init(np.random.default_rng([options.seed, place, width, sample]))
-                    distances[row, sample], losses[row, sample] = _run(net, params, X, y, options)
-                    bar.update()
-            numbers[common.key(f"{title} widths")] = np.array(widths)
-            numbers[common.key(f"{title} distances")] = distances
-            numbers[common.key(f"{title} losses")] = losses
-            K = mgd.gram.limiting(net, X)[0][net.depth - 1]
-            numbers[common.key(f"{title} smallest")] = np.linalg.eigvalsh(K)[0]
+    for title in common.ARCHITECTURES:
+        found, widths = common.stacked(results, cases, title=title), common.widths(title, options)
+        net, X = common.network(title, vectors, images, widths[-1], options)
+        K = mgd.gram.limiting(net, X)[0][net.depth - 1]
+        numbers[common.key(f"{title} widths")] = np.array(widths)
+        numbers[common.key(f"{title} distances")] = found["distances"].reshape(len(widths), options.seeds, -1)
+        numbers[common.key(f"{title} losses")] = found["loss"].reshape(len(widths), options.seeds)
+        numbers[common.key(f"{title} smallest")] = np.linalg.eigvalsh(K)[0]
     return numbers
 
 
-def _run(net: mgd.Network, params: mgd.Parameters, X: np.ndarray, y: np.ndarray, options: SimpleNamespace) -> tuple:
+def trained(options: dict, title: str, width: int, sample: int) -> common.Numbers:
     """Train once: the distance at every step, and the last loss relative to the first."""
+    options = SimpleNamespace(**options)
+    vectors, images, y = common.sphere(options.samples, options.side, options.seed)
+    net, X = common.network(title, vectors, images, width, options)
+    params = net.init(common.generator(options, title, width, sample))
     start = mgd.gram.empirical(net, params, X)[net.depth - 1]
     step_size = options.step_scale * mgd.stable_step_size(net, params, X)
     run = mgd.gradient_descent(
@@ -74,7 +70,7 @@ def _run(net: mgd.Network, params: mgd.Parameters, X: np.ndarray, y: np.ndarray,
         options.steps,
         observe=lambda _, now: np.linalg.norm(mgd.gram.empirical(net, now, X)[net.depth - 1] - start, 2),
     )
-    return run.observed, run.loss[-1] / run.loss[0]
+    return {"distances": np.array(run.observed), "loss": run.loss[-1] / run.loss[0]}
 
 
 def draw(numbers: common.Numbers) -> Figure:

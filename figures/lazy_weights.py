@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import common
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
 import minimal_gd as mgd
 
@@ -42,29 +41,28 @@ MARKERS = "osD^v<>p*h"
 
 def compute(options: SimpleNamespace) -> common.Numbers:
     """The largest distances of every run: (widths, seeds, H + 1)."""
-    vectors, images, y = common.sphere(options.samples, options.side, options.seed)
-    total = len(common.ARCHITECTURES) * (options.halvings + 1) * options.seeds
+    cases = common.cases_by_width(options, options.seeds)
+    results = common.sweep(trained, cases, options)
+    if not all(result["reached"] for result in results):
+        raise ValueError(f"most_steps must let every run reach the target, got {options.most_steps}")
     numbers = {}
-    with tqdm(total=total, desc="lazy_weights", leave=False) as bar:
-        for place, title in enumerate(common.ARCHITECTURES):
-            widths = common.widths(title, options)
-            distances = np.empty((len(widths), options.seeds, options.depth + 1))
-            for row, width in zip(distances, widths, strict=True):
-                net, X = common.network(title, vectors, images, width, options)
-                for sample in range(options.seeds):
-                    params = net.init(np.random.default_rng([options.seed, place, width, sample]))
-                    step_size = options.step_scale * mgd.stable_step_size(net, params, X)
-                    target = options.target * net.loss(params, X, y)
-                    run = mgd.gradient_descent(
-                        net, params, X, y, step_size, options.most_steps, target_loss=target, distances=True
-                    )
-                    if run.loss[-1] > target:
-                        raise ValueError(f"most_steps must let every run reach the target, got {options.most_steps}")
-                    row[sample] = run.distances.max(axis=0)
-                    bar.update()
-            numbers[common.key(f"{title} widths")] = np.array(widths)
-            numbers[common.key(f"{title} distances")] = distances
+    for title in common.ARCHITECTURES:
+        found, widths = common.stacked(results, cases, title=title), common.widths(title, options)
+        numbers[common.key(f"{title} widths")] = np.array(widths)
+        numbers[common.key(f"{title} distances")] = found["distances"].reshape(len(widths), options.seeds, -1)
     return numbers
+
+
+def trained(options: dict, title: str, width: int, sample: int) -> common.Numbers:
+    """The largest distance of every layer in one run, and whether it reached the target."""
+    options = SimpleNamespace(**options)
+    vectors, images, y = common.sphere(options.samples, options.side, options.seed)
+    net, X = common.network(title, vectors, images, width, options)
+    params = net.init(common.generator(options, title, width, sample))
+    step_size = options.step_scale * mgd.stable_step_size(net, params, X)
+    target = options.target * net.loss(params, X, y)
+    run = mgd.gradient_descent(net, params, X, y, step_size, options.most_steps, target_loss=target, distances=True)
+    return {"distances": run.distances.max(axis=0), "reached": run.loss[-1] <= target}
 
 
 def draw(numbers: common.Numbers) -> Figure:

@@ -22,7 +22,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 import minimal_gd as mgd
 from minimal_gd.theory import asked, theorems
@@ -53,25 +52,22 @@ MEASURED = {
 def compute(options: SimpleNamespace) -> common.Numbers:
     """The terms and the measured widths, for every number of samples."""
     sizes = [int(n) for n in options.samples.split()]
-    vectors, images, y = common.sphere(max(sizes), options.side, options.seed)
+    cases = mgd.sweeps.grid(title=common.ARCHITECTURES, samples=sizes)
+    results = common.sweep(asked_and_measured, cases, options)
     numbers = {"samples": np.array(sizes)}
-    with tqdm(total=len(common.ARCHITECTURES) * len(sizes), desc="theorem_widths", leave=False) as bar:
-        for place, title in enumerate(common.ARCHITECTURES):
-            rows = {name: [] for name in (*TERMS, *MEASURED)}
-            for n in sizes:
-                seeds = np.random.SeedSequence([options.seed, place, n]).generate_state(options.seeds).tolist()
-                for name, width in _widths(title, vectors[:n], images[:n], y[:n], seeds, options).items():
-                    rows[name].append(width)
-                bar.update()
-            for name, widths in rows.items():
-                numbers[common.key(f"{title} {name}")] = np.array(widths, dtype=float)
+    for title in common.ARCHITECTURES:
+        for name, widths in common.stacked(results, cases, title=title).items():
+            numbers[common.key(f"{title} {name}")] = widths.astype(float)
     return numbers
 
 
-def _widths(
-    title: str, vectors: NDArray, images: NDArray, y: NDArray, seeds: list[int], options: SimpleNamespace
-) -> dict[str, float]:
-    """Every term, and the three measured widths, for one set of samples."""
+def asked_and_measured(options: dict, title: str, samples: int) -> common.Numbers:
+    """Every term, and the three measured widths, for one number of samples."""
+    options = SimpleNamespace(**options)
+    most = max(int(n) for n in options.samples.split())
+    vectors, images, y = (part[:samples] for part in common.sphere(most, options.side, options.seed))
+    entropy = [options.seed, common.ARCHITECTURES.index(title), samples]
+    seeds = np.random.SeedSequence(entropy).generate_state(options.seeds).tolist()
 
     def net_of_width(m: int) -> tuple[mgd.Network, NDArray]:
         return common.network(title, vectors, images, m, options)

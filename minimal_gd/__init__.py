@@ -1,6 +1,6 @@
 """Why gradient descent finds a global minimum, in code to read and trust."""
 
-from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, paper, spectra, theory
+from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, paper, spectra, sweeps, theory
 from minimal_gd.activations import Activation
 from minimal_gd.descent import DivergenceError, gradient_descent
 from minimal_gd.gram import stable_step_size
@@ -34,5 +34,6 @@ __all__ = [
     "paper",
     "spectra",
     "stable_step_size",
+    "sweeps",
     "theory",
 ]

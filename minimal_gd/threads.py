@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -49,13 +50,19 @@ class _SingleThreadedBlas:
         self._limit = ExitStack()
 
     @contextmanager
-    def held(self) -> Iterator[int]:
-        """Hold BLAS to one thread; give the number that it had."""
+    def held(self, through_all: bool = False) -> Iterator[int]:
+        """Hold BLAS to one thread; give the number that it had.
+
+        While the limit is handed over, BLAS is free for a moment. With `through_all`, users that overlap have a heir
+        from the first on.
+        """
         with self._lock:
-            is_first = self._users == 0
+            is_first = self._users == 0 and not through_all
             self._users += 1
             if is_first:
                 self._set()
+            elif self._users == 1:
+                self._hand_over()
         try:
             yield self._count
         finally:
@@ -64,12 +71,15 @@ class _SingleThreadedBlas:
                 if is_first:
                     self._limit.close()
                     if self._users > 0:
-                        self._heir = ThreadPoolExecutor(1)
-                        self._heir.submit(self._set).result()
+                        self._hand_over()
                 elif self._users == 0 and self._heir is not None:
                     self._heir.submit(self._limit.close).result()
                     self._heir.shutdown()
                     self._heir = None
+
+    def _hand_over(self) -> None:
+        self._heir = ThreadPoolExecutor(1)
+        self._heir.submit(self._set).result()
 
     def _set(self) -> None:
         blas = _blas()
@@ -79,6 +89,18 @@ class _SingleThreadedBlas:
 
 
 _single_threaded_blas = _SingleThreadedBlas()
+_is_alone = ContextVar("is_alone", default=False)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep BLAS and `threads` to one thread, for work that is done many times side by side."""
+    with _single_threaded_blas.held(through_all=True):
+        token = _is_alone.set(True)
+        try:
+            yield
+        finally:
+            _is_alone.reset(token)
 
 
 class Team:
@@ -156,7 +178,7 @@ def threads() -> Iterator[Run]:
     Results come in order, as a list. Overflow gives no warning inside: what is not finite tells.
     """
     with _single_threaded_blas.held() as count, np.errstate(over="ignore", invalid="ignore"):
-        team = Team(count)
+        team = Team(1 if _is_alone.get() else count)
         try:
             yield team
         finally:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import validate
+from minimal_gd import atomic
 from minimal_gd.parameters import Parameters
 
 
@@ -72,7 +72,7 @@ class Trajectory:
         OSError
             If it cannot be written; a file that was there stays as it was.
         """
-        path = _as_path(path)
+        path = atomic.as_path("path", path)
         arrays: dict[str, Any] = {
             "loss": self.loss,
             "step_size": self.step_size,
@@ -87,15 +87,7 @@ class Trajectory:
             arrays["distances"] = self.distances
         if self.start is not None:
             arrays |= _packed("start", self.start)
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        atomic.save(path, arrays)
         return path
 
     @classmethod
@@ -111,7 +103,7 @@ class Trajectory:
         ValueError
             If it is damaged, or not a trajectory.
         """
-        path = _as_path(path)
+        path = atomic.as_path("path", path)
         with path.open("rb") as file:
             try:
                 return cls._from_arrays(dict(np.load(file, allow_pickle=False)))
@@ -132,12 +124,6 @@ class Trajectory:
             observed_steps=arrays["observed_steps"],
             observed=[arrays[f"observed_{j}"] for j in range(len(arrays["observed_steps"]))],
         )
-
-
-def _as_path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a path, got {validate.describe(path)}")
-    return Path(path)
 
 
 def _packed(name: str, params: Parameters) -> dict[str, NDArray]:

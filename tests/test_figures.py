@@ -1,8 +1,10 @@
 """Every figure draws, redraws from its numbers, and takes its numbers as options."""
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import matplotlib.image
@@ -54,6 +56,24 @@ def test_an_option_changes_the_numbers_and_is_kept_with_them(drawn, tmp_path):
     with np.load(tmp_path / "gradient_check.npz") as new, np.load(drawn / "gradient_check.npz") as old:
         assert json.loads(str(new["options"])) == json.loads(str(old["options"])) | {"activation": "tanh", "seed": 5}
         assert (new["ResNet_central_differences"] != old["ResNet_central_differences"]).all()
+
+
+def test_a_figure_that_is_killed_goes_on_where_it_was(tmp_path):
+    command = [FIGURES / "lazy_weights.py", "--quick", "--seeds", 10, "--out"]
+    kept = tmp_path / "killed" / "lazy_weights.unfinished"
+    process = subprocess.Popen([sys.executable, *map(str, command), tmp_path / "killed"], stderr=subprocess.DEVNULL)
+    while len(list(kept.glob("*.npz"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    results = len(list(kept.glob("*.npz")))
+    done, never_killed = draw(*command, tmp_path / "killed"), draw(*command, tmp_path / "never killed")
+    assert done.returncode == never_killed.returncode == 0, done.stderr + never_killed.stderr
+    assert int(re.search(r"trained: .* (\d+)/90", done.stderr)[1]) == results  # what the progress bar begins with
+    for name in ("lazy_weights.npz", "lazy_weights.png"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "never killed" / name).read_bytes()
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize(

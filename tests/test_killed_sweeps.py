@@ -1,0 +1,242 @@
+"""Sweeps that are killed, interrupted, out of disk, or lose a worker: they go on, and lose nothing that was written."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import sweep_measures
+from sweep_measures import GIVEN_UP, LOG, SEEDS, Here, assert_same_results, logged
+
+from minimal_gd.results import Folder
+from minimal_gd.sweeps import SweepError, grid, sweep
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and limits")
+
+WORKERS = 2
+START = 2.0  # seconds, about what processes take to start
+PATIENCE = 60.0  # seconds, for what takes one
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    monkeypatch.setenv(LOG, str(path))
+    return path
+
+
+def start(folder, cases, body):
+    """Sweep in a process of its own that leads a process group."""
+    script = f"""
+        import signal, sys
+        import sweep_measures
+        from concurrent.futures import ThreadPoolExecutor
+        from minimal_gd.sweeps import sweep
+
+        if __name__ == "__main__":
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            folder, cases = {str(folder)!r}, {cases!r}
+            {body}
+    """
+    file = folder.parent / f"sweep_{folder.name}.py"
+    file.write_text(textwrap.dedent(script))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with said_by(folder).open("wb") as errors:
+        return subprocess.Popen([sys.executable, file], env=environment, start_new_session=True, stderr=errors)
+
+
+def said_by(folder):
+    return folder.parent / f"sweep_{folder.name}.err"
+
+
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def has_begun(process, log, lines):
+    return len(logged(log)) > lines or process.poll() is not None
+
+
+def is_alive(pid):
+    """Whether the process runs; a dead one that nobody has asked about is none."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = f"/proc/{pid}/stat"
+    if not os.path.exists(stat):
+        return True
+    with open(stat) as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def written(folder, cases):
+    """The seeds whose results are whole."""
+    store = Folder(folder, sweep_measures.slow)
+    return {case["seed"] for case in cases if store.file(f'{{"seed": {case["seed"]}}}').exists()}
+
+
+def test_a_sweep_killed_at_random_times_goes_on_and_computes_nothing_twice(request, tmp_path, log):
+    """SIGKILL to the sweep and all of its workers, 5 times, with --long 50, from the first second to the last.
+
+    What is on disk when the kill comes is never computed again; of the rest at most what the workers had in hand.
+    """
+    kills, rng = 50 if request.config.getoption("--long") else 5, random.Random(0)
+    cases = grid(seed=range(60))
+    body = f"sweep(sweep_measures.slow, cases, folder, workers={WORKERS})"
+    never_killed = sweep(sweep_measures.slow, cases, tmp_path / "never", executor=Here())
+    work = sweep_measures.SLOW * len(cases) / WORKERS
+    killed = folders = 0
+    while killed < kills:
+        folder, killed_here = tmp_path / f"killed_{folders}", 0
+        folders += 1
+        log.unlink(missing_ok=True)
+        while True:
+            before, lines = written(folder, cases), len(logged(log))
+            process = start(folder, cases, body)
+            if killed % 2 == 0:  # half of the kills come once the work has begun
+                wait_until(partial(has_begun, process, log, lines))
+            try:
+                longest = work if killed % 2 == 0 else START + work
+                process.wait(timeout=rng.uniform(0, longest) if killed < kills else None)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+            assert {case["seed"] for case, _ in logged(log)[lines:]}.isdisjoint(before)
+            if status == 0:
+                break
+            assert status == -signal.SIGKILL, said_by(folder).read_text()
+            killed, killed_here = killed + 1, killed_here + 1
+        assert len(cases) <= len(logged(log)) <= len(cases) + WORKERS * killed_here
+        files = {name.name: name.read_bytes() for name in folder.glob("*.npz")}
+        assert files == {name.name: name.read_bytes() for name in (tmp_path / "never").glob("*.npz")}
+        assert list(folder.glob("*.partial")) == []
+        assert_same_results(sweep(sweep_measures.slow, cases, folder), never_killed)
+
+
+def test_workers_end_with_a_sweep_that_is_killed(tmp_path, log):
+    """SIGKILL to the process that called `sweep` alone, while its workers sleep in a case."""
+    process = start(tmp_path / "out", SEEDS, "sweep(sweep_measures.endless, cases[1:], folder, workers=2)")
+    wait_until(lambda: len(logged(log)) == 2)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(is_alive(pid) for _, pid in logged(log)))
+
+
+def test_ctrl_c_ends_a_sweep_and_its_workers_at_once_and_keeps_what_is_written(tmp_path, log):
+    process = start(tmp_path / "out", SEEDS[:2], "sweep(sweep_measures.endless, cases, folder, workers=2)")
+    wait_until(lambda: len(logged(log)) == 2 and list((tmp_path / "out").glob("*.npz")))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+    process.wait(timeout=PATIENCE)
+    said = said_by(tmp_path / "out").read_text()
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert said.count("Traceback") == 1  # nothing from the workers
+    wait_until(lambda: not any(is_alive(pid) for _, pid in logged(log)))
+    assert len(list((tmp_path / "out").iterdir())) == 2  # the result and the lock
+    sweep(sweep_measures.endless, SEEDS[:1], tmp_path / "out")
+    assert len(logged(log)) == 2
+
+
+# ------------------------------------------------------------------ no room
+
+
+def assert_it_goes_on_after(stopped, folder, log, room):
+    """The disk was too small for the largest results: what fitted is kept, the rest is computed when there is room."""
+    assert stopped.wait(timeout=PATIENCE) == 1
+    said = said_by(folder).read_text()
+    assert room in said
+    assert "could not be written; the same sweep goes on" in said
+    kept = {file.name for file in folder.glob("*.npz")}
+    assert 0 < len(kept) < len(SEEDS)
+    assert list(folder.glob("*.partial")) == []
+    lines = len(logged(log))
+    return kept, lines
+
+
+def test_a_file_that_may_not_grow_stops_a_sweep_that_then_goes_on(tmp_path, log):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+    body = limit + "sweep(sweep_measures.large, sorted(cases, key=str), folder, executor=ThreadPoolExecutor(1))"
+    kept, lines = assert_it_goes_on_after(start(tmp_path / "out", SEEDS, body), tmp_path / "out", log, "File too large")
+    results = sweep(sweep_measures.large, SEEDS, tmp_path / "out", executor=Here())
+    assert len(logged(log)) == lines + len(SEEDS) - len(kept)
+    assert_same_results(results, sweep(sweep_measures.large, SEEDS, tmp_path / "never", executor=Here()))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting a disk of 200 kB takes Linux, and a user who may")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_a_sweep_that_then_goes_on(small_disk, tmp_path, log):
+    body = "sweep(sweep_measures.large, cases, folder, workers=2)"
+    process = start(tmp_path / "disk", SEEDS, body)
+    kept, lines = assert_it_goes_on_after(process, small_disk, log, "No space left on device")
+    subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
+    results = sweep(sweep_measures.large, SEEDS, small_disk, executor=Here())
+    assert len(logged(log)) == lines + len(SEEDS) - len(kept)
+    assert_same_results(results, sweep(sweep_measures.large, SEEDS, tmp_path / "never", executor=Here()))
+
+
+# ------------------------------------------------------------------ errors and dead workers
+
+
+@pytest.mark.parametrize("options", [{"executor": Here()}, {"workers": 2}], ids=["here", "processes"])
+def test_a_case_that_raises_is_named_and_the_others_are_done(tmp_path, log, monkeypatch, options):
+    with pytest.raises(SweepError, match=r'1 of 6 cases .*\n\{"seed": 2\}: .*StubbornError: this and that') as caught:
+        sweep(sweep_measures.fails, SEEDS, tmp_path / "out", **options)
+    assert list(caught.value.failures) == ['{"seed": 2}']
+    assert "in fails\n" in str(caught.value)  # the traceback
+    assert len(list((tmp_path / "out").glob("*.npz"))) == 5
+    monkeypatch.setenv(GIVEN_UP, "yes")
+    results = sweep(sweep_measures.fails, SEEDS, tmp_path / "out", **options)
+    assert [int(result["seed"]) for result in results] == list(range(6))
+    assert len(logged(log)) == 7
+
+
+def test_a_worker_that_dies_once_costs_only_the_cases_that_were_under_way(tmp_path, log):
+    cases = grid(seed=[*range(8), 10], marks=str(tmp_path))
+    results = sweep(sweep_measures.dies, cases, tmp_path / "out", workers=2)
+    assert [int(result["seed"]) for result in results] == [*range(8), 10]
+    assert len(cases) + 1 <= len(logged(log)) <= len(cases) + 2
+
+
+def test_a_case_that_always_kills_its_worker_is_named_and_the_others_are_done(tmp_path, log):
+    cases = grid(seed=[*range(8), 20], marks=str(tmp_path))
+    with pytest.raises(SweepError, match=r'1 of 9 cases .*\n.*"seed": 20\}: BrokenProcessPool'):
+        sweep(sweep_measures.dies, cases, tmp_path / "out", workers=2)
+    assert len(list((tmp_path / "out").glob("*.npz"))) == 8
+    before = len(logged(log))
+    results = sweep(sweep_measures.dies, cases[:-1], tmp_path / "out", workers=2)
+    assert [int(result["seed"]) for result in results] == list(range(8))
+    assert len(logged(log)) == before
+
+
+def test_an_executor_that_breaks_leaves_a_list_of_the_cases_to_do(tmp_path, log):
+    cases = grid(seed=[*range(8), 20], marks=str(tmp_path))
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor, pytest.raises(SweepError) as caught:
+        sweep(sweep_measures.dies, cases, tmp_path / "out", executor=executor, workers=1)
+    done = len(list((tmp_path / "out").glob("*.npz")))
+    assert len(caught.value.failures) == len(cases) - done
+    assert any('"seed": 20' in case for case in caught.value.failures)
+    assert all(case in str(caught.value) for case in caught.value.failures)
+    sweep(sweep_measures.dies, cases[:-1], tmp_path / "out", executor=Here())
+    assert np.bincount([case["seed"] for case, _ in logged(log)])[:8].tolist() == [1] * 8
