@@ -19,7 +19,9 @@ from scipy.sparse.linalg import eigsh
 
 from minimal_gd import validate
 from minimal_gd.limits.limiting import limiting
+from minimal_gd.networks import blocks
 from minimal_gd.networks.base import Network
+from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 from minimal_gd.threads import Run, threads
 
@@ -27,9 +29,8 @@ __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "t
 
 # Up to this size LAPACK finds the largest eigenvalue faster than Lanczos.
 _DENSE_LIMIT = 500
-# So many products at a time stay in the cache; so few multiplications are done before a second thread has woken up.
+# So many products at a time stay in the cache.
 _PRODUCTS_AT_ONCE = 2**19
-_FEW_MULTIPLICATIONS = 10**6
 
 
 @validate.quietly
@@ -165,16 +166,27 @@ def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, 
 
 def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:
     """Give every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
-    for rows, work in net.workspaces(X, params.dtype):
-        left = [_scaled(*pair) for pair in net.pairs(params, work)]
-        for layer, (pair, exponents) in enumerate(left):
-            yield rows, rows, layer, _unscaled(_inner_products(*pair, *pair), exponents, exponents)
-        rest = X[rows.stop :]
-        for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
-            columns = slice(rows.stop + block.start, rows.stop + block.stop)
-            right = (_scaled(*pair) for pair in net.pairs(params, other_work))
-            for layer, ((pair, exponents), (other, others)) in enumerate(zip(left, right, strict=True)):
-                yield rows, columns, layer, _unscaled(_inner_products(*pair, *other), exponents, others)
+    is_small = len(blocks.of_samples(net, len(X))) == 1
+    with nullcontext(map) if is_small else threads() as run:
+        for rows, work in net.workspaces(X, params.dtype):
+            left = _pairs(net, params, work, run)
+            for layer, (pair, exponents) in enumerate(left):
+                yield rows, rows, layer, _unscaled(_inner_products(*pair, *pair, run), exponents, exponents)
+            rest = X[rows.stop :]
+            for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
+                columns = slice(rows.stop + block.start, rows.stop + block.stop)
+                right = _pairs(net, params, other_work, run)
+                for layer, ((pair, exponents), (other, others)) in enumerate(zip(left, right, strict=True)):
+                    yield rows, columns, layer, _unscaled(_inner_products(*pair, *other, run), exponents, others)
+
+
+def _pairs(
+    net: Network, params: Parameters, work: Workspace, run: Run
+) -> list[tuple[tuple[NDArray, NDArray], NDArray]]:
+    """Fill `work` in threads; return δ and φ of every layer, `_scaled`."""
+    parts = [work.samples(block) for block in blocks.of_samples(net, len(work.u))]
+    deque(run(lambda part: net.fill_pairs(params, part), parts), maxlen=0)
+    return [_scaled(*pair) for pair in work.pairs()]
 
 
 def _unscaled(G: NDArray, exponents: NDArray, others: NDArray) -> NDArray:
@@ -205,7 +217,7 @@ def _scaled(delta: NDArray, phi: NDArray) -> tuple[tuple[NDArray, NDArray], NDAr
     return tuple(arrays), exponents
 
 
-def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray) -> NDArray:
+def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray, run: Run) -> NDArray:
     """⟨Σ_l δ_il ⊗ φ_il, Σ_r δ_jr ⊗ φ_jr⟩ of every pair (i, j), the cheaper of the two ways, in threads.
 
     Parameters
@@ -222,9 +234,7 @@ def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_ph
     by_positions = s * t * p * p * (m + k)
     by_gradients = s * t * m * k + (s + t) * p * m * k
     way = _sum_over_positions if by_positions <= by_gradients else _products_of_gradients
-    is_small = min(by_positions, by_gradients) < _FEW_MULTIPLICATIONS
-    with nullcontext(map) if is_small else threads() as run:
-        return way(delta, phi, other_delta, other_phi, run)
+    return way(delta, phi, other_delta, other_phi, run)
 
 
 def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray, run: Run) -> NDArray:

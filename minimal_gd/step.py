@@ -7,22 +7,15 @@ sizes of the problem alone, so that the same seed gives the same bits on any num
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd.networks import blocks
 from minimal_gd.networks.base import Network, half_square
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
-
-# A block of fewer multiplications is done before another thread has woken up, and matrix products of a few rows or a
-# few units are slow: these sizes were the fastest of those tried.
-_MULTIPLICATIONS_A_BLOCK = 4_000_000
-_ROWS_A_BLOCK = 250
-_UNITS_A_BLOCK = 128
-_MOST_BLOCKS = 8
 
 
 class _Samples(NamedTuple):
@@ -75,14 +68,11 @@ class Step:
         self._update = np.empty(max(net.width * max(net.fan_in), params.a.size), params.dtype)
         self._output_update = np.empty(params.a.size, params.dtype)
 
-        rows = len(y) * net.positions
-        multiplications = rows * sum(net.width * k for k in net.fan_in)
-        most = max(1, min(_MOST_BLOCKS, multiplications // _MULTIPLICATIONS_A_BLOCK))
         self._samples = [
             _Samples(self.work.samples(block), y[block], self.residual[block], self._upstream[block])
-            for block in _cut(len(y), min(most, max(2, rows // _ROWS_A_BLOCK)))
+            for block in blocks.of_samples(net, len(y))
         ]
-        self._units = [self._layers(units) for units in _cut(net.width, min(most, max(2, net.width // _UNITS_A_BLOCK)))]
+        self._units = [self._layers(units) for units in blocks.of_units(net, len(y))]
 
     def _layers(self, units: slice) -> list[_Units]:
         """Return these rows of every W^(h); their updates share the room that belongs to the rows."""
@@ -134,9 +124,3 @@ def _descend(layers: list[_Units]) -> None:
     for W, delta, phi, update in layers:
         np.matmul(delta, phi, out=update)
         W -= update
-
-
-def _cut(length: int, parts: int) -> list[slice]:
-    """Cut range(length) into at most `parts` slices of nearly the same size."""
-    ends = [length * part // parts for part in range(parts + 1)]
-    return [slice(start, stop) for start, stop in pairwise(ends) if stop > start]

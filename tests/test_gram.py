@@ -33,8 +33,8 @@ def test_gram_matrices_of_the_companion_are_those_of_its_jacobian():
 def test_both_ways_for_the_convolution_agree(case):
     work = next(work for _, work in case.net.workspaces(case.X, np.float64))
     for delta, phi in case.net.pairs(case.params, work):
-        by_positions = gram._sum_over_positions(delta, phi, delta[::-1], phi[::-1])
-        by_gradients = gram._products_of_gradients(delta, phi, delta[::-1], phi[::-1])
+        by_positions = gram._sum_over_positions(delta, phi, delta[::-1], phi[::-1], map)
+        by_gradients = gram._products_of_gradients(delta, phi, delta[::-1], phi[::-1], map)
         scale = np.einsum("ipm,ipm->", delta, delta) * np.einsum("ipk,ipk->", phi, phi) + 1e-300
         assert (np.abs(by_positions - by_gradients) <= 1e-12 * scale).all()
 
@@ -48,7 +48,7 @@ def test_the_cheaper_way_is_taken(monkeypatch, positions, expected):
     for name in ("_sum_over_positions", "_products_of_gradients"):
         monkeypatch.setattr(gram, name, lambda *_, name=name: called.append(name))
     delta, phi = np.ones((30, positions, 16)), np.ones((30, positions, 48))
-    gram._inner_products(delta, phi, delta, phi)
+    gram._inner_products(delta, phi, delta, phi, map)
     assert called == [expected]
 
 
@@ -57,7 +57,7 @@ def test_small_blocks_give_the_same(monkeypatch, net):
     case = problem(net, n=5, seed=0)
     whole = gram.empirical(net, case.params, case.X)
     monkeypatch.setattr(base, "BLOCK_BYTES", 2 * base.Workspace.bytes_per_sample(net, np.float64))
-    monkeypatch.setattr(gram, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(gram, "_PRODUCTS_AT_ONCE", 1)
     assert len(net.sample_blocks(5, np.float64)) == 3
     in_blocks = gram.empirical(net, case.params, case.X)
     np.testing.assert_allclose(in_blocks, whole, rtol=1e-11)

@@ -28,6 +28,7 @@ ORDER = [
     "activations",
     "parameters",
     "networks.workspace",
+    "networks.blocks",
     "networks.base",
     "networks.conv_resnet",
     "networks.fully_connected",

@@ -236,12 +236,13 @@ class Network(ABC):
         phi : (n, p, k_h) array, and (n, 1, m·p) for the output layer
             ∂u_i/∂W^(h) is Σ_l delta[i, l] ⊗ phi[i, l]. All are views into `work`.
         """
-        n = len(work.u)
+        self.fill_pairs(params, work)
+        yield from work.pairs()
+
+    def fill_pairs(self, params: Parameters, work: Workspace) -> None:
+        """Leave the sensitivities of u and the features in `work`."""
         self.forward(params, work)
         self.backward(params, work, np.ones_like(work.u))
-        for delta, phi in zip(work.delta, work.phi[:-1], strict=True):
-            yield delta.reshape(n, self.positions, -1), phi.reshape(n, self.positions, -1)
-        yield np.ones((n, 1, 1), work.u.dtype), work.phi[-1].reshape(n, 1, -1)
 
     def workspaces(self, X: NDArray, dtype: DTypeLike) -> Iterator[tuple[slice, Workspace]]:
         """Give a workspace for every block of samples, with φ_1(x) filled in."""

@@ -1,5 +1,6 @@
 """The arrays that one forward and one backward pass fill, allocated once and used at every step."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,13 @@ class Workspace:
         """Return the memory that one sample takes."""
         entries = sum(net.fan_in) + net.fan_in[-1] + (net.depth + 2) * net.width
         return net.positions * entries * np.dtype(dtype).itemsize
+
+    def pairs(self) -> Iterator[tuple[NDArray, NDArray]]:
+        """Give what `Network.pairs` gives, once the arrays are filled."""
+        n = len(self.u)
+        for delta, phi in zip(self.delta, self.phi[:-1], strict=True):
+            yield delta.reshape(n, self.positions, -1), phi.reshape(n, self.positions, -1)
+        yield np.ones((n, 1, 1), self.u.dtype), self.phi[-1].reshape(n, 1, -1)
 
     def samples(self, block: slice) -> "Workspace":
         """Return the part that belongs to some of the samples: views, not copies."""
