@@ -27,7 +27,7 @@ MEMORY = "memory"
 
 def machine(threads: int) -> str:
     """Name the processor, what runs on it, and the threads."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     name = models[0] if models else platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()}, {threads} threads"
@@ -85,8 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     stored = options.out / "results.json"
     results = {"shrink": options.shrink, "cases": {}, "growth": {}, "memory": []}
-    if stored.exists() and json.loads(stored.read_text())["shrink"] == options.shrink:
-        results = json.loads(stored.read_text())
+    if stored.exists() and json.loads(stored.read_text(encoding="utf-8"))["shrink"] == options.shrink:
+        results = json.loads(stored.read_text(encoding="utf-8"))
     results["machine"] = machine(options.threads)
     for name in names:
         print(name, flush=True)
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
             part = results["cases" if name in rows else "growth"]
             found = row(rows[name], conditions) if name in rows else growing(growths[name], conditions)
             part[name] = added(part[name], found) if options.add and name in part else found
-        stored.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        stored.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
     report.write(options.out)
     if options.readme:
         report.renew_readme(options.out, ROOT / "README.md")

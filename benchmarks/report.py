@@ -125,8 +125,8 @@ def conditions(results: dict) -> str:
 
 def write(folder: Path) -> None:
     """Write table.md and the pictures next to results.json."""
-    results = json.loads((folder / "results.json").read_text())
-    (folder / "table.md").write_text(full_report(results))
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    (folder / "table.md").write_text(full_report(results), encoding="utf-8", newline="\n")
     pictures.draw(results, folder)
     print(table_of_ratios(results), table_of_growth(results), table_of_memory(results), sep="\n\n")
     print(f"\n{folder / 'table.md'}")
@@ -146,9 +146,9 @@ def for_readme(results: dict) -> str:
 
 def renew_readme(folder: Path, readme: Path) -> None:
     """Put the tables between the two marks of the README."""
-    before, rest = readme.read_text().split(BEGIN)
-    results = json.loads((folder / "results.json").read_text())
-    readme.write_text(before + for_readme(results) + rest.split(END)[1])
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    readme.write_text(before + for_readme(results) + rest.split(END)[1], encoding="utf-8", newline="\n")
 
 
 def _verdict(goal: str, is_met: bool, results: dict) -> str:

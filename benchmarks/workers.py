@@ -23,13 +23,13 @@ class Worker:
         self._messages = messages
         # jax asks NPROC how many threads its pool has.
         names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        with messages.open("w") as file:
+        with messages.open("w", encoding="utf-8") as file:
             self._process = subprocess.Popen(
                 [python, Path(__file__).with_name(f"{name}_worker.py")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                text=True,
+                encoding="utf-8",
                 bufsize=1,
                 env=os.environ | dict.fromkeys(names, str(threads)),
             )
@@ -48,5 +48,5 @@ class Worker:
             answer = ""
         if answer:
             return json.loads(answer)
-        said = self._messages.read_text().strip().splitlines()
+        said = self._messages.read_text(encoding="utf-8").strip().splitlines()
         return {"error": said[-1] if said else "it ended without a word"}

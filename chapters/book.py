@@ -52,7 +52,8 @@ def quieten_kernels(app: Sphinx) -> None:
     profile = Path(app.doctreedir) / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     settings = ("c.IPKernelApp.log_level = 'CRITICAL'", "c.HistoryManager.enabled = False")
-    (profile / "ipython_kernel_config.py").write_text("c = get_config()\n" + "\n".join(settings) + "\n")
+    text = "c = get_config()\n" + "\n".join(settings) + "\n"
+    (profile / "ipython_kernel_config.py").write_text(text, encoding="utf-8")
     os.environ["IPYTHONDIR"] = str(profile.parent)
 
 

@@ -29,7 +29,7 @@ def pages() -> list[Path]:
 
 def title(page: Path) -> str:
     """The page's first heading."""
-    return page.read_text().splitlines()[0].removeprefix("# ")
+    return page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
 
 
 def fences(text: str) -> list[str]:

@@ -49,14 +49,14 @@ def page() -> str:
 
 def contents() -> str:
     """The list of contents as it should be, with the text around it."""
-    before, *_, after = re.split(r"(?:^\d+\. .*\n)+", CONTENTS.read_text(), flags=re.MULTILINE)
+    before, *_, after = re.split(r"(?:^\d+\. .*\n)+", CONTENTS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     rows = [f"{_short(chapter)}. [{title(chapter).split('. ', 1)[1]}]({chapter.name})\n" for chapter in chapters()]
     return before + "".join(rows) + after
 
 
 def missing() -> tuple[list[str], list[str]]:
     """The statements that no chapter sets apart, and the functions that none calls in a fence that asserts."""
-    places, called = _places(), set().union(*(asserted_calls(text.read_text()) for text in pages()))
+    places, called = _places(), set().union(*(asserted_calls(text.read_text(encoding="utf-8")) for text in pages()))
     untold = [statement.label for statement in STATEMENTS if statement.label not in places]
     return untold, [name for name in public_functions().values() if name not in called]
 
@@ -65,7 +65,7 @@ def _places() -> dict[str, str]:
     """Link every statement to the first place that sets it apart."""
     links = {}
     for chapter in chapters():
-        for place in statements(chapter.read_text()):
+        for place in statements(chapter.read_text(encoding="utf-8")):
             links.setdefault(place.label, f"[{_short(chapter)}]({chapter.name}#{anchor(place.heading)})")
     return links
 
@@ -93,7 +93,7 @@ def _row(statement: Statement, places: dict[str, str]) -> str:
 
 def _uses() -> list[str]:
     """Give a row to every public function, with the pages that call it."""
-    calls = {text: asserted_calls(text.read_text()) for text in pages()}
+    calls = {text: asserted_calls(text.read_text(encoding="utf-8")) for text in pages()}
     rows = []
     for name in sorted(public_functions().values()):
         links = [f"[{_short(text)}]({text.name})" for text in calls if name in calls[text]]
@@ -109,8 +109,8 @@ def main() -> None:
         untold, uncalled = missing()
         print(f"{len(untold)} statements: {', '.join(untold)}\n{len(uncalled)} functions: {', '.join(uncalled)}")
         return
-    PAGE.write_text(page())
-    CONTENTS.write_text(contents())
+    PAGE.write_text(page(), encoding="utf-8", newline="\n")
+    CONTENTS.write_text(contents(), encoding="utf-8", newline="\n")
     print(f"{PAGE}\n{CONTENTS}")
 
 

@@ -17,7 +17,7 @@ BUILD = FOLDER.parent / "build" / "notebooks"
 
 def notebook(page: Path, out: Path) -> NotebookNode:
     """One page: its links lead where they led, and its solutions are folded the way of notebooks."""
-    text = re.sub(r"\]\(([0-9]{2}_\w+|adding)\.md", r"](\1.ipynb", page.read_text())
+    text = re.sub(r"\]\(([0-9]{2}_\w+|adding)\.md", r"](\1.ipynb", page.read_text(encoding="utf-8"))
     text = re.sub(r"\]\(((?:\.\./|\w+\.md)[^)]*)\)", lambda link: f"]({_moved(link[1], out)})", text)
     text = re.sub(r"<summary>(.*?)</summary>", r"<summary>**\1**</summary>", text)
     book = jupytext.reads(text, fmt="md")

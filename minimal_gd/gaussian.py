@@ -5,12 +5,13 @@ trapezoid rule for every distinct variance, and for pairs the Hermite series of 
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import quad
+from scipy.integrate import IntegrationWarning, quad
 
 from minimal_gd import validate
 from minimal_gd.hermite import ROUNDING, Coefficients, Elementwise, coefficients, inverse
@@ -40,6 +41,11 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
         If f is not callable.
     ValueError
         If the integral does not come out finite.
+
+    Warns
+    -----
+    scipy.integrate.IntegrationWarning
+        If it may be less precise.
     """
     if not callable(f):
         raise TypeError(f"f must be a function of an array, got {validate.describe(f)}")
@@ -47,10 +53,14 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     def integrand(z: float) -> float:
         return float(f(np.array(z))) * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
-    pieces = [quad(integrand, low, high, epsabs=0, epsrel=1e-13, limit=200)[0] for low, high in pairwise(_BREAKS)]
-    total = math.fsum(pieces)
+    options = {"epsabs": 0, "epsrel": 1e-13, "limit": 200, "full_output": 1}
+    pieces = [quad(integrand, low, high, **options) for low, high in pairwise(_BREAKS)]
+    total = math.fsum(piece[0] for piece in pieces)
     if not math.isfinite(total):
         raise ValueError(f"f must have a finite expectation under N(0, 1), got {total}")
+    for _, _, _, *complaints in pieces:
+        if complaints:
+            warnings.warn(complaints[0], IntegrationWarning, stacklevel=3)
     return total
 
 

@@ -23,7 +23,7 @@ from minimal_gd.networks import blocks
 from minimal_gd.networks.base import Network
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
-from minimal_gd.threads import Run, threads
+from minimal_gd.threads import Run, one_blas_thread, threads
 
 __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "total"]
 
@@ -37,7 +37,8 @@ _PRODUCTS_AT_ONCE = 2**19
 def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
     """Every layer's Gram matrix at `params`.
 
-    Memory: the result, and workspaces for two blocks of samples (each within BLOCK_BYTES, or one sample).
+    Memory: the result, and workspaces for two blocks of samples (each within BLOCK_BYTES, or one sample). The last bits
+    may depend on the number of threads that BLAS uses.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
 def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
     """ΣG^(h) over the layers that descent trains: -η ΣG (u - y) is the first-order change of u in one step.
 
+    The last bits may depend on the number of threads that BLAS uses.
+
     Parameters
     ----------
     net, params, X
@@ -101,6 +104,8 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
 def largest_eigenvalue(G: NDArray) -> float:
     """λ_max, by SciPy's LAPACK for small matrices and its Lanczos for large ones.
 
+    The last bits may depend on the number of threads that BLAS uses.
+
     Parameters
     ----------
     G : (n, n) array
@@ -120,7 +125,7 @@ def largest_eigenvalue(G: NDArray) -> float:
     if n <= _DENSE_LIMIT:
         largest = eigh(G, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0]
     else:
-        # A start of its own, fixed, keeps the same bits and leaves the global random state alone.
+        # A start of its own, fixed, brings no randomness in and leaves the global random state alone.
         start = np.random.default_rng(0).standard_normal(n).astype(G.dtype)
         largest = eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
     with np.errstate(over="ignore"):
@@ -138,7 +143,8 @@ def power_of_two(array: NDArray) -> int:
 def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
     """η = 1/λ_max(ΣG^(h)): half of where the linearised descent stops being stable, 2/λ_max.
 
-    For the poster's mean loss, `gradient_descent(..., normalisation="mean")`, multiply by n.
+    For the poster's mean loss, `gradient_descent(..., normalisation="mean")`, multiply by n. BLAS keeps to one thread
+    here, so that the same call gives the same bits, and with them the same descent, on any number of threads.
 
     Parameters
     ----------
@@ -151,7 +157,8 @@ def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
         As `empirical`; and ValueError if every gradient vanishes, so that no step size is singled out, or is so small
         that 1/λ_max overflows.
     """
-    largest = largest_eigenvalue(total(net, params, X))
+    with one_blas_thread():
+        largest = largest_eigenvalue(total(net, params, X))
     if not (largest > 0 and 1 / largest < math.inf):
         raise ValueError(f"params must give some gradient at X, got λ_max(ΣG) = {largest} for {net}")
     return 1 / largest

@@ -107,7 +107,7 @@ def _extremes(K: NDArray) -> tuple[float, float]:
     n = len(K)
     if not K.any():  # ARPACK refuses it
         return 0.0, 0.0
-    start = np.random.default_rng(0).standard_normal(n)  # fixed: the same matrix gives the same bits
+    start = np.random.default_rng(0).standard_normal(n)  # fixed: nothing random comes in
     largest = eigsh(K, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
     try:
         factor = cho_factor(K)

@@ -183,3 +183,10 @@ def threads() -> Iterator[Run]:
             yield team
         finally:
             team.close()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[Run]:
+    """Keep BLAS to one thread, for bits that do not depend on how many it may use; give `map` to run in this one."""
+    with _single_threaded_blas.held():
+        yield map

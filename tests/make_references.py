@@ -97,7 +97,7 @@ def main():
             )
             print(name, a, b, c, product, slope_product, flush=True)
     path = Path(__file__).with_name("references.json")
-    path.write_text(json.dumps(references, indent=1) + "\n")
+    path.write_text(json.dumps(references, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

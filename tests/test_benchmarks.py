@@ -25,15 +25,15 @@ def tiny(tmp_path_factory):
     rows = ["step-ConvResNet", "limits-relu", "memory"]
     options = ["--shrink", "64", "--repeats", "2", "--out", out]
     nowhere = ["--python", out / "none", "--neural-tangents", out / "none"]
-    command = [sys.executable, BENCHMARKS / "bench.py", "--only", *rows, *options, *nowhere]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    command = [sys.executable, "-X", "utf8", BENCHMARKS / "bench.py", "--only", *rows, *options, *nowhere]
+    done = subprocess.run(list(map(str, command)), capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return out, done
 
 
 def test_a_benchmark_times_ours_and_the_floor_and_says_which_peers_it_skips(tiny):
     out, done = tiny
-    results = json.loads((out / "results.json").read_text())
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     step = results["cases"]["step-ConvResNet"]
     floors = {f"products, {way}" for way in ("BLAS threads", "blocks", "one thread")}
     assert step["seconds"].keys() == {"ours"} | floors
@@ -43,11 +43,11 @@ def test_a_benchmark_times_ours_and_the_floor_and_says_which_peers_it_skips(tiny
         assert f"{peer} is skipped: " in done.stdout + done.stderr
     assert results["memory"]
     assert (out / "ratios.png").stat().st_size > 0
-    assert "neural-tangents | skipped: its Python is not there" in (out / "table.md").read_text()
+    assert "neural-tangents | skipped: its Python is not there" in (out / "table.md").read_text(encoding="utf-8")
 
 
 def test_every_row_of_a_table_has_the_columns_of_its_head(tiny, scripts):
-    for table in (tiny[0] / "table.md").read_text().split("\n\n"):
+    for table in (tiny[0] / "table.md").read_text(encoding="utf-8").split("\n\n"):
         lines = [line for line in table.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
 
@@ -88,15 +88,15 @@ def test_growth_is_the_slope_of_the_logarithms(scripts, tmp_path):
 def test_the_readme_shows_the_committed_results(scripts):
     import report
 
-    results = json.loads((BENCHMARKS / "results" / "results.json").read_text())
-    assert report.for_readme(results) in (ROOT / "README.md").read_text()
-    assert report.full_report(results) == (BENCHMARKS / "results" / "table.md").read_text()
+    results = json.loads((BENCHMARKS / "results" / "results.json").read_text(encoding="utf-8"))
+    assert report.for_readme(results) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.full_report(results) == (BENCHMARKS / "results" / "table.md").read_text(encoding="utf-8")
 
 
 def test_the_committed_results_have_every_row_every_peer_and_nine_rounds(scripts):
     import cases
 
-    results = json.loads((BENCHMARKS / "results" / "results.json").read_text())
+    results = json.loads((BENCHMARKS / "results" / "results.json").read_text(encoding="utf-8"))
     assert results["shrink"] == 1
     assert results["cases"].keys() == cases.cases().keys()
     assert results["growth"].keys() == cases.growth().keys()

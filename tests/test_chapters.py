@@ -37,7 +37,7 @@ def number(chapter):
 
 @each_chapter
 def test_a_chapter_has_the_parts_that_it_should(chapter):
-    text = chapter.read_text()
+    text = chapter.read_text(encoding="utf-8")
     assert text.startswith(f"# {number(chapter)}. ")
     sections = re.findall(r"^## (.+)$", course.prose(text), re.MULTILINE)
     assert sections[:2] == ["What you will be able to do", "The question"]
@@ -47,7 +47,7 @@ def test_a_chapter_has_the_parts_that_it_should(chapter):
 
 @each_chapter
 def test_every_exercise_has_a_solution_that_asserts(chapter):
-    text = chapter.read_text()
+    text = chapter.read_text(encoding="utf-8")
     exercises = text.split("\n## Exercises\n")[1].split("\n## Further reading\n")[0].split("\n**Exercise ")[1:]
     assert 3 <= len(exercises) <= 5
     for position, exercise in enumerate(exercises, 1):
@@ -63,7 +63,7 @@ def test_every_exercise_has_a_solution_that_asserts(chapter):
 
 @each_chapter
 def test_every_statement_is_followed_by_code_that_asserts(chapter):
-    text = chapter.read_text()
+    text = chapter.read_text(encoding="utf-8")
     outside = re.sub(r"<details>.*?</details>", lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
     lines = outside.splitlines()
     starts = [place.line for place in course.statements(outside)]
@@ -74,7 +74,7 @@ def test_every_statement_is_followed_by_code_that_asserts(chapter):
 
 @each_chapter
 def test_bold_names_in_quotations_are_statements(chapter):
-    quoted = [line for line in course.prose(chapter.read_text()).splitlines() if line.startswith(">")]
+    quoted = [line for line in course.prose(chapter.read_text(encoding="utf-8")).splitlines() if line.startswith(">")]
     names = [name for line in quoted for name in re.findall(r"\*\*(.+?)\*\*", line)]
     assert [name for name in names if name not in course.LABELS] == []
 
@@ -85,7 +85,7 @@ def test_bold_names_in_quotations_are_statements(chapter):
 @each_chapter
 def test_the_code_can_be_pasted_into_a_session(chapter):
     """Line by line, as the plainest interpreter reads: a block ends at an empty line, and nowhere else."""
-    for code in course.fences(chapter.read_text()):
+    for code in course.fences(chapter.read_text(encoding="utf-8")):
         pending = []
         for line in [*code.splitlines(), ""]:
             pending.append(line)
@@ -97,7 +97,7 @@ def test_the_code_can_be_pasted_into_a_session(chapter):
 @each_page
 def test_the_code_needs_nothing_but_the_package_and_its_public_names(page):
     at_home = AT_HOME_IN_ADDING if page.stem == "adding" else AT_HOME
-    for code in course.fences(page.read_text()):
+    for code in course.fences(page.read_text(encoding="utf-8")):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Import):
                 assert {alias.name.split(".")[0] for alias in node.names} <= at_home
@@ -110,7 +110,7 @@ def test_the_code_needs_nothing_but_the_package_and_its_public_names(page):
 
 @each_page
 def test_no_other_language_would_run(page):
-    languages = set(re.findall(r"^```(\w+)$", page.read_text(), re.MULTILINE))
+    languages = set(re.findall(r"^```(\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE))
     assert languages <= {"python", "console", "text"}
 
 
@@ -118,11 +118,11 @@ def test_a_failure_points_into_the_chapter(tmp_path):
     (tmp_path / "chapters").mkdir()
     shutil.copy(ROOT / "conftest.py", tmp_path)
     page = "# 9. A page\n\nA text above.\n\n```python\nx = 1\nassert x == 2, 'wrong here'\n```\n"
-    (tmp_path / "chapters" / "09_page.md").write_text(page)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "chapters"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    (tmp_path / "chapters" / "09_page.md").write_text(page, encoding="utf-8")
+    command = [sys.executable, "-X", "utf8", "-m", "pytest", "-p", "no:cacheprovider", "-q", "chapters"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 1
-    assert "chapters/09_page.md:7: in <module>" in run.stdout
+    assert str(Path("chapters/09_page.md:7: in <module>")) in run.stdout
     assert "wrong here" in run.stdout
     assert "A text above" not in run.stdout
 
@@ -132,7 +132,7 @@ def test_a_failure_points_into_the_chapter(tmp_path):
 
 def formulas(page):
     """Give every formula with its line number, and "display" or "inline", as GitHub finds them."""
-    text = re.sub(r"`[^`\n]+`", lambda code: " " * len(code[0]), course.prose(page.read_text()))
+    text = re.sub(r"`[^`\n]+`", lambda code: " " * len(code[0]), course.prose(page.read_text(encoding="utf-8")))
     display, ended = None, -1
     for place, full_line in enumerate(text.splitlines(), 1):
         line = re.sub(r"^> ?", "", full_line).strip()
@@ -189,8 +189,8 @@ def test_equations_are_numbered_in_their_order(chapter):
 
 @each_page
 def test_equations_that_are_pointed_at_exist(page):
-    there = {tag for chapter in CHAPTERS for tag in re.findall(r"\\tag\{(.+?)\}", chapter.read_text())}
-    text = re.sub(r"`[^`\n]+`|\$[^$]+\$", "", course.prose(page.read_text()))
+    there = {tag for chapter in CHAPTERS for tag in re.findall(r"\\tag\{(.+?)\}", chapter.read_text(encoding="utf-8"))}
+    text = re.sub(r"`[^`\n]+`|\$[^$]+\$", "", course.prose(page.read_text(encoding="utf-8")))
     assert set(re.findall(r"\((\d+\.\d+)\)", text)) <= there
 
 
@@ -199,20 +199,20 @@ def test_equations_that_are_pointed_at_exist(page):
 
 @each_page
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", course.prose(page.read_text())):
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", course.prose(page.read_text(encoding="utf-8"))):
         if target.startswith("https://"):
             continue
         path, _, heading = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), target
         if heading:
-            headings = re.findall(r"^#+ (.+)$", course.prose(file.read_text()), re.MULTILINE)
+            headings = re.findall(r"^#+ (.+)$", course.prose(file.read_text(encoding="utf-8")), re.MULTILINE)
             assert heading in map(course.anchor, headings), target
 
 
 @each_chapter
 def test_pictures_exist_and_say_what_one_sees(chapter):
-    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", chapter.read_text())
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", chapter.read_text(encoding="utf-8"))
     assert pictures
     for words, path in pictures:
         assert (chapter.parent / path).exists()
@@ -223,8 +223,8 @@ def test_pictures_exist_and_say_what_one_sees(chapter):
 
 
 def test_the_equation_index_and_the_contents_are_current():
-    assert make_index.PAGE.read_text() == make_index.page(), "run: python chapters/make_index.py"
-    assert make_index.CONTENTS.read_text() == make_index.contents(), "run: python chapters/make_index.py"
+    for file, text in ((make_index.PAGE, make_index.page()), (make_index.CONTENTS, make_index.contents())):
+        assert file.read_text(encoding="utf-8") == text, "run: python chapters/make_index.py"
 
 
 @pytest.mark.skipif(
@@ -253,9 +253,9 @@ def test_everything_that_importing_shows_is_public():
 
 def test_mathjax_is_the_one_that_its_readme_names():
     folder = course.FOLDER / "static" / "mathjax"
-    assert "3.2.2" in (folder / "README.md").read_text()
-    assert '"3.2.2"' in (folder / "tex-svg.js").read_text()
-    assert "Apache License" in (folder / "LICENSE").read_text()
+    assert "3.2.2" in (folder / "README.md").read_text(encoding="utf-8")
+    assert '"3.2.2"' in (folder / "tex-svg.js").read_text(encoding="utf-8")
+    assert "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8")
 
 
 def test_notebooks_fold_their_solutions_and_keep_their_links(tmp_path):
@@ -270,7 +270,7 @@ def test_notebooks_fold_their_solutions_and_keep_their_links(tmp_path):
     assert all((tmp_path / picture).resolve().exists() for picture in pictures)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert [cell.source for cell in code] == [
-        fence.strip() for fence in course.fences((course.FOLDER / "03_gradient_by_hand.md").read_text())
+        fence.strip() for fence in course.fences((course.FOLDER / "03_gradient_by_hand.md").read_text(encoding="utf-8"))
     ]
     folded = [cell for cell in code if cell.metadata.get("jupyter", {}).get("source_hidden")]
-    assert len(folded) == (course.FOLDER / "03_gradient_by_hand.md").read_text().count("<details>")
+    assert len(folded) == (course.FOLDER / "03_gradient_by_hand.md").read_text(encoding="utf-8").count("<details>")

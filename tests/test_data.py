@@ -50,7 +50,7 @@ def test_the_packaged_file_is_the_documented_one():
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert y[:10].tolist() == list(range(10))
     assert X[0, :16].tolist() == [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]
-    assert "CC BY 4.0" in files("minimal_gd").joinpath("digits/README.md").read_text()
+    assert "CC BY 4.0" in files("minimal_gd").joinpath("digits/README.md").read_text(encoding="utf-8")
 
 
 def test_all_digits_are_centred_images_of_unit_norm_with_their_own_labels():

@@ -16,8 +16,8 @@ NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem not in ("
 
 
 def draw(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "error::RuntimeWarning", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-X", "utf8", "-W", "error::RuntimeWarning", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_every_film_is_shown():
     shown = {
         Path(path).name
         for page in course.chapters()
-        for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())
+        for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
     }
     assert set(players.FILMS) <= shown
 

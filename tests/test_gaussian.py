@@ -19,7 +19,7 @@ from minimal_gd import activations, closed_forms, gaussian, quadrature
 from minimal_gd.limits.expectations import moments, pair_expectations
 from minimal_gd.limits.moments import Accuracy
 
-REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text())
+REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text(encoding="utf-8"))
 NAMES = sorted({reference["activation"] for reference in REFERENCES})
 WITH_CLOSED_FORM = [name for name in NAMES if activations.get(name).closed_form is not None]
 # Differences are taken in 40 digits: float64 would add its own rounding to what is measured.

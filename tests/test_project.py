@@ -117,7 +117,7 @@ def module_name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_imports_run_one_way(path):
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     allowed = ORDER[: ORDER.index(module_name(path))]
     type_checking = {
         inner
@@ -142,7 +142,7 @@ SCRIPTS = sorted(path for folder in ("figures", "benchmarks") for path in (ROOT 
 
 @pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.stem)
 def test_files_hold_one_idea(path):
-    assert len(path.read_text().splitlines()) <= 300
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
 
 def test_importing_does_not_import_matplotlib():
@@ -156,15 +156,15 @@ def test_the_package_ships_its_types_and_its_digits():
 
 
 def test_the_version_is_the_same_everywhere():
-    assert f"\nversion: {mgd.__version__}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"\n## {mgd.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {mgd.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {mgd.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
     assert setup["metadata"]["version"] == "attr: minimal_gd.__version__"
 
 
 def test_the_first_target_of_the_makefile_is_help():
-    lines = (ROOT / "Makefile").read_text().splitlines()
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     assert next(line for line in lines if line and line[0].islower() and ":" in line).startswith("help:")
 
 

@@ -3,7 +3,6 @@
 import warnings
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from minimal_gd.limits.blocks import Block, Panel, is_small, most_pairs, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.networks.base import Network
-from minimal_gd.threads import Run, threads
+from minimal_gd.threads import Run, one_blas_thread, threads
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
@@ -35,8 +34,9 @@ def limiting(
 ) -> tuple[NDArray, float] | tuple[NDArray, float, NDArray]:
     """The limits Θ^(h) of the Gram matrices G^(h) as m → ∞, with a bound on their error.
 
-    The net's width plays no part. Time grows as n² p; memory is the result, a block of pairs for every thread, and
-    up to 64 MiB of series coefficients where the samples' variances differ.
+    The net's width plays no part. The same call gives the same bits, on any number of threads. Time grows as n² p;
+    memory is the result, a block of pairs for every thread, and up to 64 MiB of series coefficients where the samples'
+    variances differ.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def limiting(
     inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
 
     alone = is_small(n, n2, net.positions) and not covariances
-    with np.errstate(over="ignore", invalid="ignore"), nullcontext(map) if alone else threads() as run:
+    with np.errstate(over="ignore", invalid="ignore"), one_blas_thread() if alone else threads() as run:
         room = Room(net.depth, net.positions * most_pairs(n, n2, net.positions))
         pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
         rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))

@@ -28,6 +28,9 @@ BLOCK_BYTES = 2**28
 class Network(ABC):
     """An architecture: θ = (W^(1), …, W^(H), a) to predictions u_i = f(θ, x_i) and back.
 
+    The last bits of what `predict`, `loss` and `gradient` return may depend on the number of threads that BLAS uses;
+    `gradient_descent` and `init` give the same bits on any number.
+
     A subclass sets the attributes below and writes `forward`, `backward` and `limit_layer`, and `fill_features`,
     `pixels` and `patch_sums` if its layers see something else than the rows of X.
 
@@ -118,7 +121,8 @@ class Network(ABC):
         Parameters
         ----------
         seed : int ≥ 0 or numpy.random.Generator
-            The same seed gives the same bits. float32 parameters are the rounded float64 ones.
+            The same seed gives the same bits, as long as NumPy does not change its stream of normal numbers, which it
+            may do between releases. float32 parameters are the rounded float64 ones.
         dtype : float32 or float64
 
         Raises
