@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,7 @@ __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "t
 
 # Up to this size LAPACK finds the largest eigenvalue faster than Lanczos.
 _DENSE_LIMIT = 500
-# So many products at a time stay in the cache.
-_PRODUCTS_AT_ONCE = 2**19
+_PRODUCTS_AT_ONCE = 2**19  # they stay in the cache
 
 
 @validate.quietly
@@ -173,14 +173,14 @@ def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, 
 
 def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:
     """Give every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
-    is_small = len(blocks.of_samples(net, len(X))) == 1
-    with nullcontext(map) if is_small else threads() as run:
-        for rows, work in net.workspaces(X, params.dtype):
+    cut = partial(blocks.of_samples, net)
+    with nullcontext(map) if len(cut(len(X))) == 1 else threads() as run:
+        for rows, work in net.workspaces(X, params.dtype, cut):
             left = _pairs(net, params, work, run)
             for layer, (pair, exponents) in enumerate(left):
                 yield rows, rows, layer, _unscaled(_inner_products(*pair, *pair, run), exponents, exponents)
             rest = X[rows.stop :]
-            for block, other_work in net.workspaces(rest, params.dtype) if len(rest) else ():
+            for block, other_work in net.workspaces(rest, params.dtype, cut) if len(rest) else ():
                 columns = slice(rows.stop + block.start, rows.stop + block.stop)
                 right = _pairs(net, params, other_work, run)
                 for layer, ((pair, exponents), (other, others)) in enumerate(zip(left, right, strict=True)):
@@ -192,7 +192,7 @@ def _pairs(
 ) -> list[tuple[tuple[NDArray, NDArray], NDArray]]:
     """Fill `work` in threads; return δ and φ of every layer, `_scaled`."""
     parts = [work.samples(block) for block in blocks.of_samples(net, len(work.u))]
-    deque(run(lambda part: net.fill_pairs(params, part), parts), maxlen=0)
+    deque(run(lambda part: net.pairs(params, part), parts), maxlen=0)
     return [_scaled(*pair) for pair in work.pairs()]
 
 

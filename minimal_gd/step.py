@@ -5,6 +5,8 @@ one block of samples after the other, then updates one block of hidden units aft
 sizes of the problem alone, so that the same seed gives the same bits on any number of threads.
 """
 
+import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -33,7 +35,17 @@ class _Units(NamedTuple):
     W: NDArray
     delta: NDArray  # transposed
     phi: NDArray
-    update: NDArray
+
+
+class _Room(threading.local):
+    """Where the update of one block stands, for every thread that looks one of its own."""
+
+    def __init__(self, size: int, dtype: np.dtype) -> None:
+        self._array = np.empty(size, dtype)
+
+    def shaped_as(self, array: NDArray) -> NDArray:
+        """Return room of the shape of `array`."""
+        return self._array[: array.size].reshape(array.shape)
 
 
 class Step:
@@ -61,28 +73,24 @@ class Step:
         step_size: float,
         run: Callable[[Callable, list], Iterable],
     ) -> None:
-        self.net, self.params, self.step_size, self.run = net, params, params.dtype.type(step_size), run
-        self.work = Workspace.allocate(net, len(y), params.dtype)
+        self.net, self.params, self.y, self.run = net, params, y, run
+        self.step_size = params.dtype.type(step_size)
+        cut, units = blocks.of_samples(net, len(y)), blocks.of_units(net, len(y))
+        self.work = Workspace.allocate(net, len(y), params.dtype, at_once=blocks.largest(cut))
         net.fill_features(X, self.work)
         self.residual, self._upstream = np.empty_like(y), np.empty_like(y)
-        self._update = np.empty(max(net.width * max(net.fan_in), params.a.size), params.dtype)
+        self._room = _Room(max(blocks.largest(units) * max(net.fan_in), params.a.size), params.dtype)
         self._output_update = np.empty(params.a.size, params.dtype)
 
         self._samples = [
-            _Samples(self.work.samples(block), y[block], self.residual[block], self._upstream[block])
-            for block in blocks.of_samples(net, len(y))
+            _Samples(self.work.samples(block), y[block], self.residual[block], self._upstream[block]) for block in cut
         ]
-        self._units = [self._layers(units) for units in blocks.of_units(net, len(y))]
+        self._units = [self._layers(some) for some in units]
 
     def _layers(self, units: slice) -> list[_Units]:
-        """Return these rows of every W^(h); their updates share the room that belongs to the rows."""
-        most = max(self.net.fan_in)
-        room = self._update[units.start * most : units.stop * most]
+        """Return these rows of every W^(h)."""
         layers = zip(self.params.W, self.work.delta, self.work.phi[:-1], strict=True)
-        return [
-            _Units(W[units], delta[:, units].T, phi, room[: W[units].size].reshape(W[units].shape))
-            for W, delta, phi in layers
-        ]
+        return [_Units(W[units], delta[:, units].T, phi) for W, delta, phi in layers]
 
     @property
     def predictions(self) -> NDArray:
@@ -96,21 +104,26 @@ class Step:
 
     def descend(self) -> None:
         """After `evaluate`, take the step: θ(k+1) = θ(k) - η ∂L/∂θ."""
-        deque(self.run(_descend, self._units), maxlen=0)
+        deque(self.run(self._descend, self._units), maxlen=0)
         if self.net.train_output:
             a = self.params.a
             np.subtract(a, self.net.output_gradient(self.work, self._upstream, out=self._output_update), out=a)
 
     def distances(self, start: Parameters) -> NDArray:
         """‖W^(h)(k) - W^(h)(0)‖_F for h = 1, …, H, and ‖a(k) - a(0)‖_2."""
-        norms = []
-        for now, then in zip((*self.params.W, self.params.a), (*start.W, start.a), strict=True):
-            difference = self._update[: now.size]
-            np.subtract(now, then, out=difference.reshape(now.shape))
-            exponent = np.frexp(max(difference.max(), -difference.min()))[1]
-            np.ldexp(difference, -exponent, out=difference)  # exact, and no square over- or underflows
-            norms.append(np.ldexp(np.linalg.norm(difference), exponent))
-        return np.array(norms, dtype=np.float64)
+        units = blocks.of_units(self.net, len(self.y))
+        layers = zip(self.params.W, start.W, strict=True)
+        return np.array(
+            [math.hypot(*(self._distance(W[some], V[some]) for some in units)) for W, V in layers]
+            + [self._distance(self.params.a, start.a)]
+        )
+
+    def _distance(self, now: NDArray, then: NDArray) -> float:
+        """‖now - then‖, of arrays as large as one block at most."""
+        difference = np.subtract(now, then, out=self._room.shaped_as(now)).reshape(-1)
+        exponent = np.frexp(max(difference.max(), -difference.min()))[1]
+        np.ldexp(difference, -exponent, out=difference)  # exact, and no square over- or underflows
+        return float(np.ldexp(np.linalg.norm(difference), exponent))
 
     def _forward_and_backward(self, samples: _Samples) -> None:
         work, y, residual, upstream = samples
@@ -118,9 +131,7 @@ class Step:
         np.multiply(residual, self.step_size, out=upstream)
         self.net.backward(self.params, work, upstream)
 
-
-def _descend(layers: list[_Units]) -> None:
-    """W^(h) -= η Σ_i (u_i - y_i) δ_i ⊗ φ_i for some rows of every W^(h)."""
-    for W, delta, phi, update in layers:
-        np.matmul(delta, phi, out=update)
-        W -= update
+    def _descend(self, layers: list[_Units]) -> None:
+        """W^(h) -= η Σ_i (u_i - y_i) δ_i ⊗ φ_i for some rows of every W^(h)."""
+        for W, delta, phi in layers:
+            W -= np.matmul(delta, phi, out=self._room.shaped_as(W))

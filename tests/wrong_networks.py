@@ -227,7 +227,7 @@ WRONG: dict[type[mgd.Network], dict[str, str]] = {
     },
     LossOfAMean: {"the_gradient_is_that_of_the_complex_step": "a", "each_sample_goes_its_own_way": "a"},
     ReadsWhatWasLeft: {"a_used_workspace_gives_the_bits_of_a_new_one": r"δ\^\(2\)"},
-    Remembers: {"a_resumed_run_gives_the_bits_of_one_that_never_stopped": "a"},
+    Remembers: {"a_resumed_run_gives_the_bits_of_one_that_never_stopped": "(a|the loss)"},
     CentresTheBatch: {"each_sample_goes_its_own_way": "u"},
     UnitsOfTheirOwn: {"permuting_the_hidden_units_changes_nothing": "u"},
     LimitOfAnotherScale: {"wide_networks_approach_the_limit": r"G\^\(4\)"},

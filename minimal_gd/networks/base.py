@@ -10,7 +10,7 @@ how to go back (which leaves the sensitivities); everything here follows from th
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from minimal_gd import activations, validate
 from minimal_gd.activations import Activation
+from minimal_gd.networks.blocks import largest
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -240,18 +241,17 @@ class Network(ABC):
         phi : (n, p, k_h) array, and (n, 1, m·p) for the output layer
             ∂u_i/∂W^(h) is Σ_l delta[i, l] ⊗ phi[i, l]. All are views into `work`.
         """
-        self.fill_pairs(params, work)
-        yield from work.pairs()
-
-    def fill_pairs(self, params: Parameters, work: Workspace) -> None:
-        """Leave the sensitivities of u and the features in `work`."""
         self.forward(params, work)
         self.backward(params, work, np.ones_like(work.u))
+        return work.pairs()
 
-    def workspaces(self, X: NDArray, dtype: DTypeLike) -> Iterator[tuple[slice, Workspace]]:
-        """Give a workspace for every block of samples, with φ_1(x) filled in."""
+    def workspaces(
+        self, X: NDArray, dtype: DTypeLike, cut: Callable[[int], list[slice]] | None = None
+    ) -> Iterator[tuple[slice, Workspace]]:
+        """Give a workspace for every block of samples, with φ_1(x) filled in; `cut` says over what pieces passes go."""
         for block in self.sample_blocks(len(X), dtype):
-            work = Workspace.allocate(self, len(X[block]), dtype)
+            n = len(X[block])
+            work = Workspace.allocate(self, n, dtype, None if cut is None else largest(cut(n)))
             self.fill_features(X[block], work)
             yield block, work
 

@@ -20,6 +20,11 @@ def of_samples(net: "Network", n: int) -> list[slice]:
     return cut(n, min(_most(net, n), max(2, rows // _ROWS_A_BLOCK)))
 
 
+def largest(slices: list[slice]) -> int:
+    """Return the length of the longest."""
+    return max(block.stop - block.start for block in slices)
+
+
 def of_units(net: "Network", n: int) -> list[slice]:
     """Cut the hidden units, where n samples change their weights."""
     return cut(net.width, min(_most(net, n), max(2, net.width // _UNITS_A_BLOCK)))

@@ -1,5 +1,6 @@
 """The arrays that one forward and one backward pass fill, allocated once and used at every step."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,35 +26,41 @@ class Workspace:
     delta : list of H arrays, (n·p, m)
         `delta[h - 1]` holds s_h σ′(z^(h)) after the forward pass, s_h the factor in front of σ, and δ^(h) = ∂u/∂z^(h)
         after the backward pass.
-    g : (n·p, m) array
-        z^(h) on the way forward, ∂u/∂x^(h) on the way back.
-    product : (n·p, k_H) array
-        Where δ^(h) W^(h) stands before it joins `g`.
     u : (n,) array
         The predictions.
     positions : int
         p.
+    scratch : Scratch
+        Where `g` and `product` are.
     """
 
     phi: list[NDArray]
     delta: list[NDArray]
-    g: NDArray
-    product: NDArray
     u: NDArray
     positions: int
+    scratch: "Scratch"
 
     @classmethod
-    def allocate(cls, net: "Network", n: int, dtype: DTypeLike) -> "Workspace":
-        """Make room for `n` samples of `net`."""
+    def allocate(cls, net: "Network", n: int, dtype: DTypeLike, at_once: int | None = None) -> "Workspace":
+        """Make room for `n` samples of `net`; a pass is over `at_once` of them at most, or over all."""
         rows, m = n * net.positions, net.width
         return cls(
             phi=[np.empty((rows, k), dtype) for k in (*net.fan_in, m)],
             delta=[np.empty((rows, m), dtype) for _ in range(net.depth)],
-            g=np.empty((rows, m), dtype),
-            product=np.empty((rows, net.fan_in[-1]), dtype),
             u=np.empty(n, dtype),
             positions=net.positions,
+            scratch=Scratch(net, n if at_once is None else at_once, dtype),
         )
+
+    @property
+    def g(self) -> NDArray:
+        """z^(h) on the way forward, ∂u/∂x^(h) on the way back: (n·p, m)."""
+        return self.scratch.g[: len(self.phi[0])]
+
+    @property
+    def product(self) -> NDArray:
+        """Where δ^(h) W^(h) stands before it joins `g`: (n·p, k_H)."""
+        return self.scratch.product[: len(self.phi[0])]
 
     @staticmethod
     def bytes_per_sample(net: "Network", dtype: DTypeLike) -> int:
@@ -75,8 +82,16 @@ class Workspace:
         return Workspace(
             phi=[phi[rows] for phi in self.phi],
             delta=[delta[rows] for delta in self.delta],
-            g=self.g[rows],
-            product=self.product[rows],
             u=self.u[block],
             positions=self.positions,
+            scratch=self.scratch,
         )
+
+
+class Scratch(threading.local):
+    """What a pass over one block of samples leaves to nobody. Every thread that looks sees arrays of its own."""
+
+    def __init__(self, net: "Network", n: int, dtype: DTypeLike) -> None:
+        rows = n * net.positions
+        self.g = np.empty((rows, net.width), dtype)
+        self.product = np.empty((rows, net.fan_in[-1]), dtype)
