@@ -1,6 +1,9 @@
 """Why gradient descent finds a global minimum, in code to read and trust."""
 
-from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, paper, spectra, sweeps, theory
+import importlib
+from types import ModuleType
+
+from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, spectra, sweeps
 from minimal_gd.activations import Activation
 from minimal_gd.descent import DivergenceError, gradient_descent
 from minimal_gd.gram import stable_step_size
@@ -37,3 +40,11 @@ __all__ = [
     "sweeps",
     "theory",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import the statements of the papers when they are asked for: they take as long as the rest of the package."""
+    if name in ("paper", "theory"):
+        importlib.import_module("minimal_gd.paper")  # which imports every part of `theory`
+        return importlib.import_module(f"minimal_gd.{name}")
+    raise AttributeError(f"module 'minimal_gd' has no attribute {name!r}")

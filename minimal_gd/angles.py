@@ -14,15 +14,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-_compiled = njit(**_options)
+from minimal_gd.compiling import contracted_kernel
 
 _SERIES = np.array([(-1) ** k / (2 * k + 1) for k in range(20)])
 _TURN = math.sqrt(2) - 1
 _SMALLEST = 1e-300
 
 
-@njit(**_options, inline="always")  # a call would end the vectorisation
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")  # a call would end the vectorisation
 def _angle(y: float, x: float) -> float:
     """The angle of (x, y) from the x axis, in [0, π], for y ≥ 0; 0 at the origin."""
     large, small = max(y, abs(x)), min(y, abs(x))
@@ -38,7 +37,7 @@ def _angle(y: float, x: float) -> float:
     return math.pi - angle if x < 0 else angle
 
 
-@_compiled
+@contracted_kernel
 def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """(√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, with tan θ = √(ab - c²)/c, entry by entry.
 
@@ -59,7 +58,7 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: N
                 slopes[j] = both
 
 
-@_compiled
+@contracted_kernel
 def erf_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """(2/π) arctan(2c/r) and (4/π)/r, with r² = (1 + 2a)(1 + 2b) - 4c², entry by entry; arguments as above.
 

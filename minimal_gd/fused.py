@@ -17,13 +17,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
 from minimal_gd import sigmas
-
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+from minimal_gd.compiling import contracted_kernel
 
 
 class _Constants(NamedTuple):
@@ -84,7 +83,7 @@ def _compile_power_of_two(k):
     return lambda k: np.int64((np.int64(k) + 1023) << 52).view(np.float64)
 
 
-@_compiled
+@contracted_kernel
 def _polynomial(x: float, coefficients: tuple) -> float:
     """Σ_k c_k x^k, by Horner's rule."""
     value = coefficients[len(coefficients) - 1]
@@ -93,7 +92,7 @@ def _polynomial(x: float, coefficients: tuple) -> float:
     return value
 
 
-@_compiled
+@contracted_kernel
 def _exponential_parts(x: float) -> tuple[float, float, float]:
     """2^i, 2^j and μ with e^x = 2^i 2^j (1 + μ), for x ≤ 0: 2^(i + j) may be below all normal numbers."""
     c = _constants_of(x)
@@ -104,14 +103,14 @@ def _exponential_parts(x: float) -> tuple[float, float, float]:
     return _power_of_two(i), _power_of_two(k - i), r * _polynomial(r, c.exponential)
 
 
-@_compiled
+@contracted_kernel
 def _decay(z: float) -> float:
     """e^(-|z|)."""
     high, low, mu = _exponential_parts(-abs(z))
     return (_constants_of(z).one + mu) * high * low
 
 
-@_compiled
+@contracted_kernel
 def _log_of_one_and(e: float) -> float:
     """log(1 + e), for 0 ≤ e ≤ 1."""
     c = _constants_of(e)
@@ -120,7 +119,7 @@ def _log_of_one_and(e: float) -> float:
     return t * _polynomial(t * t, c.logarithm) + (c.log_2 if is_large else c.zero)
 
 
-@_compiled
+@contracted_kernel
 def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
     """Turn z into s log(1 + e^z), and fill `slope` with s / (1 + e^(-z))."""
     c = _constants_of(scale)
@@ -132,7 +131,7 @@ def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
         z[i] = scale * (c.half * x + c.half * abs(x) + _log_of_one_and(e))
 
 
-@_compiled
+@contracted_kernel
 def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
     """Turn z into s / (1 + e^(-z)), and fill `slope` with s e^(-z) / (1 + e^(-z))²."""
     c = _constants_of(scale)
@@ -144,7 +143,7 @@ def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
         z[i] = scale * (share if x >= c.zero else share * e)
 
 
-@_compiled
+@contracted_kernel
 def silu(z: NDArray, slope: NDArray, scale: float) -> None:
     """Turn z into s z p, p = 1 / (1 + e^(-z)), and fill `slope` with s p (1 + z (1 - p))."""
     c = _constants_of(scale)
@@ -157,7 +156,7 @@ def silu(z: NDArray, slope: NDArray, scale: float) -> None:
         z[i] = scale * (x * p)
 
 
-@_compiled
+@contracted_kernel
 def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
     """Turn z into s tanh z, and fill `slope` with s / cosh(z)².
 
@@ -174,7 +173,7 @@ def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
         z[i] = scale * (E * share if x < c.zero else -E * share)
 
 
-@_compiled
+@contracted_kernel
 def relu(z: NDArray, slope: NDArray, scale: float) -> None:
     """Turn z into s max(z, 0), and fill `slope` with s where z ≥ 0, else 0."""
     c = _constants_of(scale)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import IntegrationWarning, quad
 
 from minimal_gd import validate
 from minimal_gd.hermite import ROUNDING, Coefficients, Elementwise, coefficients, inverse
@@ -54,13 +54,13 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
         return float(f(np.array(z))) * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
     options = {"epsabs": 0, "epsrel": 1e-13, "limit": 200, "full_output": 1}
-    pieces = [quad(integrand, low, high, **options) for low, high in pairwise(_BREAKS)]
+    pieces = [scipy.integrate.quad(integrand, low, high, **options) for low, high in pairwise(_BREAKS)]
     total = math.fsum(piece[0] for piece in pieces)
     if not math.isfinite(total):
         raise ValueError(f"f must have a finite expectation under N(0, 1), got {total}")
     for _, _, _, *complaints in pieces:
         if complaints:
-            warnings.warn(complaints[0], IntegrationWarning, stacklevel=3)
+            warnings.warn(complaints[0], scipy.integrate.IntegrationWarning, stacklevel=3)
     return total
 
 

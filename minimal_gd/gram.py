@@ -14,9 +14,9 @@ from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.sparse.linalg import eigsh
 
 from minimal_gd import validate
 from minimal_gd.limits.limiting import limiting
@@ -127,7 +127,7 @@ def largest_eigenvalue(G: NDArray) -> float:
     else:
         # A start of its own, fixed, brings no randomness in and leaves the global random state alone.
         start = np.random.default_rng(0).standard_normal(n).astype(G.dtype)
-        largest = eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
+        largest = scipy.sparse.linalg.eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
     with np.errstate(over="ignore"):
         largest = float(np.ldexp(float(largest), exponent))
     validate.finite_result(largest, "eigenvalues", "G")

@@ -6,13 +6,14 @@ allocate nothing.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from minimal_gd.compiling import contracted_kernel, kernel
 
 OUTSIDE = -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def source_row(target: int, offset: int, grid: tuple[int, int], window: tuple[int, int]) -> int:
     """Return the row of the pixel at `offset` in the patch around row `target`, or OUTSIDE if that is padding."""
     rows, columns = grid
@@ -25,7 +26,7 @@ def source_row(target: int, offset: int, grid: tuple[int, int], window: tuple[in
     return OUTSIDE
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def im2col(x: NDArray, grid: tuple[int, int], window: tuple[int, int], phi: NDArray) -> None:
     """φ(x): write the patch around every position into its row, zeros where it leaves the image.
 
@@ -49,7 +50,7 @@ def im2col(x: NDArray, grid: tuple[int, int], window: tuple[int, int], phi: NDAr
                 patch[channel * q + offset] = 0 if source == OUTSIDE else x[source, channel]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def add_col2im(phi: NDArray, grid: tuple[int, int], window: tuple[int, int], x: NDArray) -> None:
     """x += φᵀ(phi): add every entry of every patch to the pixel that it was taken from.
 
@@ -74,7 +75,7 @@ def add_col2im(phi: NDArray, grid: tuple[int, int], window: tuple[int, int], x: 
                     x[source, channel] += patch[channel * q + offset]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def correlations(covariance: NDArray, first: NDArray, second: NDArray, rho: NDArray) -> None:
     """ρ = c/st, kept within [-1, 1].
 
@@ -92,7 +93,7 @@ def correlations(covariance: NDArray, first: NDArray, second: NDArray, rho: NDAr
                 x[j] = min(max(c[j] * inverse * others[j], -1.0), 1.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@contracted_kernel
 def add_means(product: NDArray, s: NDArray, t: NDArray, first: NDArray, second: NDArray) -> None:
     """Turn p(ρ) into s t p(ρ) + E[σ(u)] E[σ(v)], in place.
 
@@ -109,7 +110,7 @@ def add_means(product: NDArray, s: NDArray, t: NDArray, first: NDArray, second: 
                 p[j] = p[j] * scale * scales[j] + mean * means[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def terms_for(rho: NDArray, reach: NDArray) -> int:
     """Return how many terms are enough for every entry of rho: the first k with |ρ| ≤ reach[k], and one more."""
     largest = 0.0
@@ -118,7 +119,7 @@ def terms_for(rho: NDArray, reach: NDArray) -> int:
     return min(int(np.searchsorted(reach, largest)) + 1, len(reach))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@contracted_kernel
 def shared_series(rho: NDArray, weights: NDArray, reach: NDArray, value: NDArray, slope: NDArray) -> None:
     """p(ρ) = Σ_k w_k ρ^(k+1) and p′(ρ), entry by entry, by Horner's rule for both at once.
 
@@ -162,7 +163,7 @@ def shared_series(rho: NDArray, weights: NDArray, reach: NDArray, value: NDArray
                 p[j] = p[j] * x[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@contracted_kernel
 def series(
     rho: NDArray,
     left: NDArray,
@@ -218,7 +219,7 @@ def series(
                 p[j] = p[j] * x[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@contracted_kernel
 def layer_gram(P: NDArray, B: NDArray, square: float, D: NDArray, theta: NDArray) -> None:
     """Θ = β² Σ_l P D B, and D becomes β² D B, for all pairs of samples.
 

@@ -7,9 +7,9 @@ n times its largest entry. So an error in every entry bounds the error of every 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from minimal_gd import data, validate
 from minimal_gd.gram import power_of_two
@@ -108,13 +108,15 @@ def _extremes(K: NDArray) -> tuple[float, float]:
     if not K.any():  # ARPACK refuses it
         return 0.0, 0.0
     start = np.random.default_rng(0).standard_normal(n)  # fixed: nothing random comes in
-    largest = eigsh(K, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
+    largest = scipy.sparse.linalg.eigsh(K, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
     try:
         factor = cho_factor(K)
     except LinAlgError:
         return eigh(K, eigvals_only=True, subset_by_index=(0, 0))[0], largest
-    inverse = LinearOperator(K.shape, matvec=lambda x: cho_solve(factor, x), dtype=K.dtype)
-    smallest = eigsh(K, k=1, sigma=0.0, OPinv=inverse, which="LM", return_eigenvectors=False, v0=start)[0]
+    inverse = scipy.sparse.linalg.LinearOperator(K.shape, matvec=lambda x: cho_solve(factor, x), dtype=K.dtype)
+    smallest = scipy.sparse.linalg.eigsh(
+        K, k=1, sigma=0.0, OPinv=inverse, which="LM", return_eigenvectors=False, v0=start
+    )[0]
     return smallest, largest
 
 

@@ -16,6 +16,7 @@ MODULES = sorted((ROOT / "minimal_gd").rglob("*.py"))
 # Imports run one way: a module imports only what stands before it.
 ORDER = [
     "validate",
+    "compiling",
     "kernels",
     "quadrature",
     "hermite",

@@ -7,8 +7,8 @@ be measured, and the bound checked with the smallest numbers that are true.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
 
 from minimal_gd import validate
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet
@@ -146,7 +146,7 @@ def spectral_norm(W: NDArray) -> float:
     if min(W.shape) <= _DENSE_LIMIT:
         return float(np.linalg.norm(W, 2))
     start = np.random.default_rng(0).standard_normal(min(W.shape)).astype(W.dtype)
-    return float(svds(W, k=1, return_singular_vectors=False, v0=start)[0])
+    return float(scipy.sparse.linalg.svds(W, k=1, return_singular_vectors=False, v0=start)[0])
 
 
 def geometric(ratio: float, terms: int) -> float:

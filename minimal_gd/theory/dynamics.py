@@ -8,8 +8,8 @@ I_1 is what the step would do to u if u were linear in θ, and I_2 is the rest.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.integrate import quad_vec
 
 from minimal_gd import gram, validate
 from minimal_gd.networks.base import Network
@@ -176,7 +176,7 @@ def second_order_change(step: DescentStep) -> Comparison:
         return here - derivative_along(net, moved(step.before, gradient, -s), X, gradient)
 
     scale = np.abs(step.I_1).max()
-    right = quad_vec(integrand, 0, step.step_size, epsabs=ROUNDING * scale, epsrel=ROUNDING)[0]
+    right = scipy.integrate.quad_vec(integrand, 0, step.step_size, epsabs=ROUNDING * scale, epsrel=ROUNDING)[0]
     # I_2 is a difference of predictions: its rounding is relative to them, not to itself
     rounding = ROUNDING * max(scale, np.abs(step.u).max()) / max(np.abs(right).max(), np.finfo(np.float64).tiny)
     return compare("Δu - I_1 = ∫⟨L′, u′(θ) - u′(θ - sL′)⟩ds", step.I_2, "=", right, rounding)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 from scipy.linalg import eigh
 
 from minimal_gd import validate
@@ -94,7 +94,7 @@ def gradient_flow(
     theta, predictions, observed = _flat(params), [], []
     for start, stop in pairwise([0.0, *times]):
         if stop > start:
-            solution = solve_ivp(
+            solution = scipy.integrate.solve_ivp(
                 velocity, (start, stop), theta, method="DOP853", t_eval=[stop], rtol=tolerance, atol=tolerance
             )
             if not solution.success:
@@ -210,7 +210,7 @@ def linear_ode(G: NDArray, residual: NDArray, times: ArrayLike, tolerance: float
     """
     left, times = linear_flow(G, residual, times), _increasing(times)
     accuracy = tolerance / 100
-    solution = solve_ivp(
+    solution = scipy.integrate.solve_ivp(
         lambda _, r: -G @ r,
         (0, max(times[-1], np.finfo(np.float64).tiny)),
         np.asarray(residual, np.float64),

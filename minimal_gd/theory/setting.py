@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.polynomial.hermite_e import hermegauss, hermevander
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from minimal_gd import activations, gaussian, validate
 from minimal_gd.activations import Activation
@@ -151,7 +152,7 @@ def initialisation(params: Parameters, delta: float = 1e-3) -> Comparison:
     """
     delta = probability("delta", delta)
     entries = np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
-    distance = stats.kstest(entries, "norm").statistic
+    distance = scipy.stats.kstest(entries, "norm").statistic
     return compare("sup|F - Φ| ≤ √(log(2/δ)/2N)", distance, "≤", math.sqrt(math.log(2 / delta) / (2 * entries.size)))
 
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.integrate import quad_vec
 
 from minimal_gd import activations, gaussian, validate
 from minimal_gd.activations import Activation
@@ -187,7 +187,7 @@ def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> C
     a, b, c = (validate.real_array(name, array, np.float64) for name, array in zip("abc", (a, b, c), strict=True))
     apart = gaussian.mean(activation.sigma, a)[0] * gaussian.mean(activation.sigma, b)[0]
     together = _expectation(activation.sigma, a, b, c)
-    integral, _ = quad_vec(
+    integral, _ = scipy.integrate.quad_vec(
         lambda s: _expectation(activation.dsigma, a, b, s * c), 0, 1, epsabs=_SERIES / 10, epsrel=_SERIES / 10
     )
     rounding = _SERIES * _largest_moment(activation.sigma, a, b)
