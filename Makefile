@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+OLDEST_PYTHON ?= python3.11
 # ONLY=gradient_check draws one figure, ONLY="a b" two
 ONLY ?=
 
@@ -21,6 +23,9 @@ test: $(VENV)/installed-test  ## Run the tests
 
 test-long: $(VENV)/installed-test $(VENV)/installed-cluster  ## Run the tests at length, those on a Dask cluster too
 	$(BIN)/python -m pytest --long
+
+test-oldest: $(OLDEST)/installed  ## Run the tests with the oldest Python and the oldest versions that setup.cfg allows
+	$(OLDEST)/bin/python -m pytest
 
 book: $(VENV)/installed-book  ## Build the course as an HTML book, build/book/index.html; it runs every chapter
 	$(BIN)/python chapters/make_index.py
@@ -45,8 +50,8 @@ bench-renew: $(VENV)/installed-peers  ## The same, and renew the committed resul
 bench-limits: $(VENV)/installed  ## Time more of the limits of infinite width (benchmarks/README.md)
 	$(BIN)/python benchmarks/limits.py
 
-clean:  ## Remove the virtual environment and everything that was built
-	rm -rf $(VENV) build
+clean:  ## Remove the virtual environments and everything that was built
+	rm -rf $(VENV) $(OLDEST) build
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -67,4 +72,11 @@ $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-.PHONY: help figures pictures verify book notebooks test test-long lint bench bench-renew bench-limits clean
+$(OLDEST)/installed: setup.cfg pyproject.toml .ci/oldest.py
+	@command -v $(OLDEST_PYTHON) > /dev/null || { echo "no Python 3.11 here: make OLDEST_PYTHON=/path/to/python3.11"; exit 1; }
+	$(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt --editable ".[test]"
+	touch $@
+
+.PHONY: help figures pictures verify book notebooks test test-long test-oldest lint bench bench-renew bench-limits clean

@@ -96,7 +96,11 @@ def _prepare(
     workers[who] = worker
     result["versions"] |= answer["versions"]
     if outputs.name == "outputs.npz" and outputs.exists():
-        with np.load(inputs) as start, np.load(folder / f"outputs {same}.npz") as ours, np.load(outputs) as theirs:
+        with (
+            np.load(inputs, allow_pickle=False) as start,
+            np.load(folder / f"outputs {same}.npz", allow_pickle=False) as ours,
+            np.load(outputs, allow_pickle=False) as theirs,
+        ):
             difference = largest_difference(dict(theirs), dict(ours), dict(start))
         outputs.unlink()
         result["differences"][who] = difference

@@ -21,7 +21,7 @@ Net = dict
 def load(request: dict) -> tuple[Net, list[jax.Array], jax.Array, jax.Array]:
     """Return the net, the weights W^(1), …, W^(H), a, the inputs and the targets."""
     net = request["work"]["net"]
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         arrays = {name: jnp.asarray(file[name]) for name in file.files if name != "step_size"}
     weights = [arrays[f"W{h}"] for h in range(net["depth"])] + [arrays["a"]]
     X = arrays["X"]
@@ -82,7 +82,7 @@ def predict(net: Net, weights: list[jax.Array], X: jax.Array, convolution: bool 
 def descent_step(request: dict, net: Net, X: jax.Array, y: jax.Array) -> Callable:
     """Return one step, from the weights to the next ones and the loss."""
     trained = net["depth"] + net["train_output"]
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         eta = float(file["step_size"])
 
     def loss_of(some: list, others: list) -> jax.Array:

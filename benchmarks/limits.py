@@ -93,7 +93,7 @@ class Peer:
         np.savez(inputs, X=X)
         work = works.limits(activation, len(X), INPUT_DIM, DEPTH, SAME) | {"totals": totals}
         self._ask(do="prepare", work=work, nodes=nodes, inputs=str(inputs), outputs=str(outputs))
-        with np.load(outputs) as file:
+        with np.load(outputs, allow_pickle=False) as file:
             return dict(file)
 
     def seconds(self) -> float:

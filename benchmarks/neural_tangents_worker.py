@@ -68,7 +68,7 @@ def every_layer(layers: list[tuple], c_sigma: float) -> Callable[[jax.Array], tu
 def prepare(request: dict) -> tuple[Run, dict[str, str]]:
     """Compile and save every layer's limit, and ΣΘ^(h) and Θ^(H+1) as its own kernel function gives them."""
     work = request["work"]
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         X = jnp.asarray(file["X"])
     activation = activation_layer(work["activation"], request["nodes"])
     layers = network(activation, work["c_sigma"], work["depth"], X.shape[1])

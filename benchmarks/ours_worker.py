@@ -17,7 +17,7 @@ import minimal_gd as mgd
 def load(request: dict) -> tuple[mgd.Network, mgd.Parameters, NDArray, NDArray, float]:
     """Return the net, its weights, the inputs, the targets and the step size."""
     net = works.network(request["work"])
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         params = mgd.Parameters(tuple(file[f"W{h}"] for h in range(net.depth)), file["a"])
         return net, params, file["X"], file["y"], float(file.get("step_size", 0))
 
@@ -50,7 +50,7 @@ def prepare_gram(request: dict) -> Run:
 def prepare_limits(request: dict) -> Run:
     """Every layer's limit."""
     net = works.network(request["work"])
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         X = file["X"]
     K, _ = mgd.gram.limiting(net, X)
     np.savez(request["outputs"], theta=K)

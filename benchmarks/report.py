@@ -114,13 +114,15 @@ def table_of_times(results: dict) -> str:
 
 
 def conditions(results: dict) -> str:
-    """The machine and the versions."""
+    """The machine and the versions, and what was left out."""
     versions = {
         f"{name} {version}"
         for row in (*results["cases"].values(), *results["growth"].values())
         for name, version in row["versions"].items()
     }
-    return f"{results['machine']}; {', '.join(sorted(versions, key=str.lower))}."
+    missing = [case.title for name, case in cases.cases().items() if name not in results["cases"]]
+    left_out = f" Not measured here: {'; '.join(missing)}." if missing else ""
+    return f"{results['machine']}; {', '.join(sorted(versions, key=str.lower))}.{left_out}"
 
 
 def write(folder: Path) -> None:

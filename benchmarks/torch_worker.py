@@ -20,7 +20,7 @@ ALL_LAYERS_AT_ONCE = 10**8  # numbers in the per-sample gradients of all layers,
 def load(request: dict) -> tuple[Net, list[Tensor], Tensor, Tensor]:
     """Return the net, the weights W^(1), …, W^(H), a, the inputs and the targets."""
     net = request["work"]["net"]
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "step_size"}
     weights = [arrays[f"W{h}"] for h in range(net["depth"])] + [arrays["a"]]
     X = arrays["X"]
@@ -124,7 +124,7 @@ def prepare_descent(request: dict) -> Run:
     """Descend from the given weights for a while; save the losses and the weights."""
     work, predictions = request["work"], predict_by_convolution if request["is_convolution"] else predict
     net, weights, X, y = load(request)
-    with np.load(request["inputs"]) as file:
+    with np.load(request["inputs"], allow_pickle=False) as file:
         eta = float(file["step_size"])
     start = [w.clone() for w in weights]
     torch._inductor.config.cpp_wrapper = work["whole"]  # a fifth faster where a step is short, else no gain

@@ -106,7 +106,7 @@ class Folder:
     def held(self) -> Iterator[None]:
         """Keep other sweeps out, where the file system has locks; the lock goes with its process, however it ends."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "sweep.lock").open("a") as file:
+        with (self.path / "sweep.lock").open("ab") as file:
             try:
                 if fcntl is None:
                     msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -50,7 +50,7 @@ def log(**case):
 
 def logged(path):
     """Every execution so far: its case and the process. A line that a kill has cut is none."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [tuple(json.loads(line)) for line in lines if line.endswith("\n")]
 
 

@@ -22,10 +22,12 @@ from minimal_gd.sweeps import grid, sweep
 
 def test_results_of_another_text_of_the_measure_are_not_mixed_in(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "changing.py").write_text("def measure(seed):\n    return {'value': seed}\n")
+    (tmp_path / "changing.py").write_text("def measure(seed):\n    return {'value': seed}\n", encoding="utf-8")
     changing = importlib.import_module("changing")
     sweep(changing.measure, SEEDS[:2], tmp_path / "out", executor=Here())
-    (tmp_path / "changing.py").write_text("def measure(seed):\n    return {'value': 10 + seed}\n\n\nmore = 1\n")
+    (tmp_path / "changing.py").write_text(
+        "def measure(seed):\n    return {'value': 10 + seed}\n\n\nmore = 1\n", encoding="utf-8"
+    )
     importlib.reload(changing)
     assert "10" in inspect.getsource(changing.measure)
     with pytest.raises(ValueError, match=r"outdated must be .* 2 results in .* made with measure's code"):
@@ -98,7 +100,9 @@ def test_what_a_measure_returns_is_numbers_arrays_or_text_by_name(tmp_path, kind
 
 def test_processes_refuse_a_measure_that_they_cannot_import(tmp_path):
     typed = "def f(seed): return {}\nimport minimal_gd as mgd\nmgd.sweeps.sweep(f, [{'seed': 1}], 'out')"
-    done = subprocess.run([sys.executable, "-c", typed], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", typed], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+    )
     assert "measure must be a function at the top of a module that is a file" in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -112,10 +116,15 @@ def test_a_script_without_its_guard_is_told_so(tmp_path):
 
         mgd.sweeps.sweep(measure, mgd.sweeps.grid(seed=range(40)), "out", workers=2)
     """
-    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    (tmp_path / "script.py").write_text(textwrap.dedent(script), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-X", "utf8", "script.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 1
     assert "worker processes do not start: a script that sweeps must do so under `if __name__" in done.stderr

@@ -93,14 +93,17 @@ def test_the_readme_shows_the_committed_results(scripts):
     assert report.full_report(results) == (BENCHMARKS / "results" / "table.md").read_text(encoding="utf-8")
 
 
-def test_the_committed_results_have_every_row_every_peer_and_nine_rounds(scripts):
+def test_the_committed_rows_have_every_peer_and_nine_rounds_and_the_others_are_named(scripts):
     import cases
+    import report
 
     results = json.loads((BENCHMARKS / "results" / "results.json").read_text(encoding="utf-8"))
     assert results["shrink"] == 1
-    assert results["cases"].keys() == cases.cases().keys()
     assert results["growth"].keys() == cases.growth().keys()
     for name, case in cases.cases().items():
+        if name not in results["cases"]:
+            assert case.title in report.conditions(results).split("Not measured here: ")[1]
+            continue
         row = results["cases"][name]
         assert not row["skipped"]
         assert row["seconds"].keys() == case.who.keys()

@@ -1,12 +1,15 @@
 """Every figure draws, redraws from its numbers, and takes its numbers as options."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.image
 import numpy as np
 import pytest
@@ -24,7 +27,8 @@ def draw(*arguments: object) -> subprocess.CompletedProcess:
 def drawn(tmp_path_factory) -> Path:
     """All figures, the quick way."""
     out = tmp_path_factory.mktemp("figures")
-    done = draw(FIGURES / "draw.py", "--quick", "--out", out, "--copy-to", out / "copies")
+    watched = (Path(__file__).with_name("watched.py"), out / "written.json")
+    done = draw(*watched, FIGURES / "draw.py", "--quick", "--out", out, "--copy-to", out / "copies")
     assert done.returncode == 0, done.stderr
     assert f"{len(NAMES)}/{len(NAMES)}" in done.stderr  # the progress bar
     return out
@@ -37,6 +41,23 @@ def test_a_figure_draws_its_picture_beside_its_numbers(drawn, name):
     assert (drawn / "copies" / f"{name}.png").read_bytes() == (drawn / f"{name}.png").read_bytes()
     with np.load(drawn / f"{name}.npz", allow_pickle=False) as numbers:
         assert all(np.isfinite(numbers[key]).all() for key in numbers.files if numbers[key].dtype.kind == "f")
+
+
+def test_figures_write_only_where_told(drawn):
+    """But for what Python, numba and matplotlib keep of their own, and what has no name."""
+    written = [Path(path) for path in json.loads((drawn / "written.json").read_text(encoding="utf-8"))]
+    own = [Path(path).resolve() for path in (mpl.get_cachedir(), mpl.get_configdir(), tempfile.gettempdir())]
+    assert {drawn / f"{name}.npz" for name in NAMES} <= set(written)
+    elsewhere = [
+        path
+        for path in written
+        if not path.is_relative_to(drawn)
+        and "__pycache__" not in path.parts
+        and path != Path(os.devnull)
+        and path.resolve().parent not in own
+        and path.resolve() not in own
+    ]
+    assert not elsewhere
 
 
 @pytest.mark.parametrize("name", NAMES)

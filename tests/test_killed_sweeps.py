@@ -47,7 +47,7 @@ def start(folder, cases, body):
             {body}
     """
     file = folder.parent / f"sweep_{folder.name}.py"
-    file.write_text(textwrap.dedent(script))
+    file.write_text(textwrap.dedent(script), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with said_by(folder).open("wb") as errors:
         return subprocess.Popen([sys.executable, file], env=environment, start_new_session=True, stderr=errors)
@@ -77,7 +77,7 @@ def is_alive(pid):
     stat = f"/proc/{pid}/stat"
     if not os.path.exists(stat):
         return True
-    with open(stat) as file:
+    with open(stat, encoding="utf-8") as file:
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
@@ -116,7 +116,7 @@ def test_a_sweep_killed_at_random_times_goes_on_and_computes_nothing_twice(reque
             assert {case["seed"] for case, _ in logged(log)[lines:]}.isdisjoint(before)
             if status == 0:
                 break
-            assert status == -signal.SIGKILL, said_by(folder).read_text()
+            assert status == -signal.SIGKILL, said_by(folder).read_text(encoding="utf-8")
             killed, killed_here = killed + 1, killed_here + 1
         assert len(cases) <= len(logged(log)) <= len(cases) + WORKERS * killed_here
         files = {name.name: name.read_bytes() for name in folder.glob("*.npz")}
@@ -139,7 +139,7 @@ def test_ctrl_c_ends_a_sweep_and_its_workers_at_once_and_keeps_what_is_written(t
     wait_until(lambda: len(logged(log)) == 2 and list((tmp_path / "out").glob("*.npz")))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
     process.wait(timeout=PATIENCE)
-    said = said_by(tmp_path / "out").read_text()
+    said = said_by(tmp_path / "out").read_text(encoding="utf-8")
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert said.count("Traceback") == 1  # nothing from the workers
     wait_until(lambda: not any(is_alive(pid) for _, pid in logged(log)))
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_a_sweep_and_its_workers_at_once_and_keeps_what_is_written(t
 def assert_it_goes_on_after(stopped, folder, log, room):
     """The disk was too small for the largest results: what fitted is kept, the rest is computed when there is room."""
     assert stopped.wait(timeout=PATIENCE) == 1
-    said = said_by(folder).read_text()
+    said = said_by(folder).read_text(encoding="utf-8")
     assert room in said
     assert "could not be written; the same sweep goes on" in said
     kept = {file.name for file in folder.glob("*.npz")}

@@ -160,6 +160,31 @@ def test_the_version_is_the_same_everywhere():
     assert setup["metadata"]["version"] == "attr: minimal_gd.__version__"
 
 
+def test_the_oldest_versions_are_those_of_setup_cfg():
+    command = [sys.executable, ROOT / ".ci" / "oldest.py"]
+    printed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    needed = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
+    assert [line.replace("==", ">=") for line in printed] == needed.split()
+    assert all(">=" in line for line in needed.split())
+
+
+def test_the_workflow_runs_what_is_run_before_a_change_lands():
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    commands = [line.split("run: ", 1)[1] for line in workflow.splitlines() if "run: " in line]
+    test = ['python -m pip install --editable ".[test]"', "python -m pytest"]
+    assert commands == [".ci/run", "make test-oldest", *test]
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    oldest = setup["options"]["python_requires"].removeprefix(">=")
+    assert all(
+        f'"{oldest}"' in line
+        for line in workflow.splitlines()
+        if line.strip().startswith(("python:", 'python-version: "'))
+    )
+
+
 def test_the_first_target_of_the_makefile_is_help():
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     assert next(line for line in lines if line and line[0].islower() and ":" in line).startswith("help:")

@@ -171,11 +171,11 @@ def test_a_damaged_file_is_named_and_computed_again_alone(tmp_path, log):
 def test_files_of_others_stay_and_what_a_kill_left_goes(tmp_path):
     others = ["notes.txt", "thesis.npz", "large-1.npz", "other.partial"]
     for name in others:
-        (tmp_path / name).write_text("mine")
+        (tmp_path / name).write_text("mine", encoding="utf-8")
     left = tmp_path / (Folder(tmp_path, sweep_measures.slow).file('{"seed": 77}').name + ".partial")
-    left.write_text("half")
+    left.write_text("half", encoding="utf-8")
     sweep(sweep_measures.slow, SEEDS[:1], tmp_path, executor=Here())
-    assert all((tmp_path / name).read_text() == "mine" for name in others)
+    assert all((tmp_path / name).read_text(encoding="utf-8") == "mine" for name in others)
     assert not left.exists()
 
 
