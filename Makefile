@@ -22,6 +22,9 @@ test: $(VENV)/installed-test  ## Run the tests
 test-long: $(VENV)/installed-test $(VENV)/installed-cluster  ## Run the tests at length, those on a Dask cluster too
 	$(BIN)/python -m pytest --long
 
+mutants: $(VENV)/installed-mutants  ## Make every line wrong once, and see whether its tests notice (ONLY="gram.py": one file)
+	$(BIN)/python tests/mutants.py $(ONLY)
+
 book: $(VENV)/installed-book  ## Build the course as an HTML book, build/book/index.html; it runs every chapter
 	$(BIN)/python chapters/make_index.py
 	rm -rf build/book
@@ -67,4 +70,4 @@ $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-.PHONY: help figures pictures verify book notebooks test test-long lint bench bench-renew bench-limits clean
+.PHONY: help figures pictures verify book notebooks test test-long mutants lint bench bench-renew bench-limits clean

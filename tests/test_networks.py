@@ -5,13 +5,11 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from references import conv_resnet_by_correlate, conv_resnet_by_loops
-from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds, sizes
+from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet
 
 import minimal_gd as mgd
 from minimal_gd.gradcheck import relative_error
-from minimal_gd.kernels import add_col2im, im2col
 from minimal_gd.networks import base
 
 ONE_OF_EACH = [
@@ -96,48 +94,6 @@ def test_convolution_with_one_position_and_a_filter_of_one_is_the_resnet(case):
 
 
 # ---------------------------------------------------------------------- patches
-
-
-@given(st.data())
-def test_a_patch_holds_its_pixels_channel_by_channel(data):
-    """Every entry of φ(x), by numpy's pad: channel c at offset κ is column c·q + κ."""
-    rows, columns, channels, n = (data.draw(sizes) for _ in range(4))
-    window = data.draw(st.sampled_from([1, 3, 5])), data.draw(st.sampled_from([1, 3, 5]))
-    x = np.random.default_rng(data.draw(seeds)).standard_normal((n, rows, columns, channels))
-    phi = np.full((n * rows * columns, channels * window[0] * window[1]), np.nan)
-    im2col(x.reshape(-1, channels), (rows, columns), window, phi)
-    margins = [(0, 0), *((q // 2, q // 2) for q in window), (0, 0)]
-    padded = np.pad(x, margins)
-    for (i, row, column), patch in zip(np.ndindex(n, rows, columns), phi, strict=True):
-        expected = padded[i, row : row + window[0], column : column + window[1]]
-        np.testing.assert_array_equal(patch, np.moveaxis(expected, -1, 0).reshape(-1))
-
-
-@given(st.data())
-def test_col2im_is_the_transpose_of_im2col(data):
-    """⟨φ(x), z⟩ = ⟨x, φᵀ(z)⟩, and what was there is added to."""
-    grid, window = (data.draw(sizes), data.draw(sizes)), (data.draw(st.sampled_from([1, 3, 5])), 3)
-    rng = np.random.default_rng(data.draw(seeds))
-    x = rng.standard_normal((2 * grid[0] * grid[1], 3))
-    z = rng.standard_normal((len(x), 3 * window[0] * window[1]))
-    phi, transposed = np.empty_like(z), np.ones_like(x)
-    im2col(x, grid, window, phi)
-    add_col2im(z, grid, window, transposed)
-    assert np.sum(phi * z) == pytest.approx(np.sum(x * (transposed - 1)), rel=1e-12, abs=1e-12)
-
-
-@pytest.mark.parametrize("kernel", [im2col, add_col2im], ids=["im2col", "add_col2im"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-def test_a_kernel_gives_the_same_compiled_and_as_plain_python(kernel, dtype):
-    rng = np.random.default_rng(0)
-    x, phi = rng.standard_normal((24, 2)).astype(dtype), rng.standard_normal((24, 30)).astype(dtype)
-    results = []
-    for function in (kernel, kernel.py_func):
-        arrays = (x.copy(), phi.copy())
-        first, last = arrays if kernel is im2col else arrays[::-1]
-        function(first, (4, 3), (3, 5), last)
-        results.append(last)
-    np.testing.assert_array_equal(*results)
 
 
 @given(problems(conv_resnet()))
