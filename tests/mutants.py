@@ -66,7 +66,7 @@ README = ROOT / "tests" / "README.md"
 SECONDS = 10  # what a file's tests may take; a mutant that takes three times as long is killed
 
 # One change for every operator, and two for an inequality: its border and its direction. A decorator is not removed,
-# for plain Python does not see @njit, and of the changes of a number, + 1 is made.
+# nor are the options of njit changed, for plain Python does not see them. Of the changes of a number, + 1 is made.
 _OPERATORS = {
     "core/" + name
     for name in (
@@ -140,29 +140,26 @@ def changed_line(path: Path, mutation: MutationSpec) -> tuple[str, str]:
     return " ".join(was), " ".join(becomes)
 
 
-def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where the types stand; positions count characters."""
+def _unseen(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where the types stand, and the options of numba's compiler, as positions in characters."""
     lines = source.splitlines()
 
     def position(line: int, column: int) -> tuple[int, int]:
         return line, len(lines[line - 1].encode()[:column].decode())
 
-    types = [
-        annotation
-        for node in ast.walk(ast.parse(source))
-        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None))
-        if annotation is not None
-    ]
-    return [(position(t.lineno, t.col_offset), position(t.end_lineno, t.end_col_offset)) for t in types]
+    nodes = list(ast.walk(ast.parse(source)))
+    unseen = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
+    unseen += [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "njit"]
+    return [(position(n.lineno, n.col_offset), position(n.end_lineno, n.end_col_offset)) for n in unseen if n]
 
 
-def is_meant(path: Path, mutation: MutationSpec, types: list) -> bool:
-    """Whether a mutation is one of ours: of _OPERATORS, not of a type, and Python at all."""
+def is_meant(path: Path, mutation: MutationSpec, unseen: list) -> bool:
+    """Whether a mutation is one of ours: of _OPERATORS, of what runs, and Python at all."""
     if mutation.operator_name not in _OPERATORS:
         return False
     if mutation.operator_name == "core/NumberReplacer" and mutation.occurrence % 2:
         return False
-    if any(start <= mutation.start_pos < end for start, end in types):
+    if any(start <= mutation.start_pos < end for start, end in unseen):
         return False
     try:
         compile(mutated(path, mutation), str(path), "exec")
@@ -176,8 +173,8 @@ def start_session(path: Path, session: WorkDB) -> None:
     if session.num_work_items:
         return
     init([path], session, {})
-    types = _annotations(path.read_text())
-    others = [item.job_id for item in session.work_items if not is_meant(path, item.mutations[0], types)]
+    unseen = _unseen(path.read_text())
+    others = [item.job_id for item in session.work_items if not is_meant(path, item.mutations[0], unseen)]
     session.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import types
 from two_forms import plain
 
 from minimal_gd import fused
@@ -97,6 +98,16 @@ def test_what_is_not_finite_stays_so_and_the_ends_are_right(name, dtype):
     assert value[3] == (-1 if name == "tanh" else 0)
     assert slope[2] == (0 if bounded else 1)
     assert slope[3] == 0
+
+
+@pytest.mark.parametrize(("kind", "dtype", "largest"), [(types.float32, np.float32, 127), (types.float64, float, 1023)])
+def test_powers_of_two_and_constants_are_the_same_compiled(kind, dtype, largest):
+    """What numba compiles in their place, run as plain Python."""
+    compiled, constants = fused._compile_power_of_two(kind), fused._compile_constants_of(kind)
+    for k in range(1 - largest, largest + 1):
+        assert compiled(dtype(k)) == fused._power_of_two(dtype(k)) == math.ldexp(1.0, k)
+    assert constants(dtype(0)) is fused._constants_of(dtype(0))
+    assert type(constants(dtype(0)).log_2) is type(constants(dtype(0)).exponential[0]) is np.dtype(dtype).type
 
 
 @pytest.mark.parametrize("name", NAMES)
