@@ -3,6 +3,7 @@
     make mutants                                every file, most important first, then the table
     make mutants ONLY="kernels.py gram.py"      these files
     python tests/mutants.py --survivors FILE    try again what the tests of a file did not notice
+    python tests/mutants.py --times             how long the tests of every file take where nothing is wrong
 
 cosmic-ray makes the mutants and keeps what became of them, one session a file in build/mutants, so that a run that is
 stopped goes on where it was. `mutants.toml` says which tests a file's mutants face, and which mutants are equivalent.
@@ -55,7 +56,7 @@ from cosmic_ray.commands import init
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
+from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkItem, WorkResult
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "minimal_gd"
@@ -168,18 +169,22 @@ def is_meant(path: Path, mutation: MutationSpec, unseen: list) -> bool:
     return True
 
 
-def start_session(path: Path, session: WorkDB) -> None:
-    """List the mutants, unless that is done."""
-    if session.num_work_items:
+def start_session(path: Path) -> None:
+    """List the mutants of a file, unless that is done."""
+    if session_of(path).exists():
         return
-    init([path], session, {})
-    unseen = _unseen(path.read_text())
-    others = [item.job_id for item in session.work_items if not is_meant(path, item.mutations[0], unseen)]
-    session.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+    unfinished = session_of(path).with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    with use_db(unfinished) as session:
+        init([path], session, {})
+        unseen = _unseen(path.read_text())
+        others = [item.job_id for item in session.work_items if not is_meant(path, item.mutations[0], unseen)]
+        session.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+    unfinished.rename(session_of(path))
 
 
-def forget_survivors(session: WorkDB) -> Iterator:
-    """The survivors, to be tried again."""
+def survivors_of(session: WorkDB) -> Iterator[WorkItem]:
+    """What no test has noticed, to be tried again."""
     return (item for item, result in session.completed_work_items if result.test_outcome == TestOutcome.SURVIVED)
 
 
@@ -205,10 +210,12 @@ def seconds_of_tests(path: Path, arguments: list[str]) -> float:
 
 def run_file(path: Path, arguments: list[str], again: bool, workers: int, end: float) -> None:
     """Run the mutants of a file that have not been run yet; after `end`, start no other."""
+    if time.monotonic() > end:
+        return
+    start_session(path)
     with use_db(session_of(path)) as session:
-        start_session(path, session)
-        pending = list(session.pending_work_items) + (list(forget_survivors(session)) if again else [])
-        if not pending or time.monotonic() > end:
+        pending = list(session.pending_work_items) + (list(survivors_of(session)) if again else [])
+        if not pending:
             return
         limit = 3 * max(seconds_of_tests(path, arguments), SECONDS)
         running: dict[BaseProcess, tuple[str, float]] = {}
@@ -315,6 +322,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", help="under minimal_gd; all if left out")
     parser.add_argument("--survivors", action="store_true", help="run again what survived")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so many; the next run goes on")
+    parser.add_argument("--times", action="store_true", help="only run the tests, with nothing wrong")
     parser.add_argument("--report", action="store_true", help="only renew tests/mutants.json and tests/README.md")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at a time")
     options = parser.parse_args()
@@ -322,6 +330,10 @@ def main() -> None:
     tests = plan["tests"]
     gc.freeze()  # the forks need not look at what the libraries made
     SESSIONS.mkdir(parents=True, exist_ok=True)
+    if options.times:
+        for name in options.files or tests:
+            print(f"{seconds_of_tests(PACKAGE / name, tests[name]):5.1f} s  {name}", flush=True)
+        return
     end = time.monotonic() + options.seconds
     if not options.report:
         for name in options.files or tests:

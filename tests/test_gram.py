@@ -52,6 +52,26 @@ def test_the_cheaper_way_is_taken(monkeypatch, positions, expected):
     assert called == [expected]
 
 
+@pytest.mark.parametrize(
+    ("s", "t", "p", "m", "k", "expected"),
+    [  # operations: s t p² (m + k) against s t m k + (s + t) p m k
+        (1, 1, 6, 6, 6, "_sum_over_positions"),  # 432, 468
+        (1, 1, 7, 6, 6, "_products_of_gradients"),  # 588, 540
+        (1, 1, 4, 2, 16, "_sum_over_positions"),  # 288, 288
+        (1, 2, 5, 6, 6, "_sum_over_positions"),  # 600, 612
+        (2, 1, 6, 6, 6, "_products_of_gradients"),  # 864, 720
+        (4, 5, 2, 3, 1, "_products_of_gradients"),  # 320, 114
+        (4, 5, 1, 3, 1, "_sum_over_positions"),  # 80, 87
+    ],
+)
+def test_the_way_of_fewer_operations_is_taken(monkeypatch, s, t, p, m, k, expected):
+    called = []
+    for name in ("_sum_over_positions", "_products_of_gradients"):
+        monkeypatch.setattr(gram, name, lambda *_, name=name: called.append(name))
+    gram._inner_products(np.ones((s, p, m)), np.ones((s, p, k)), np.ones((t, p, m)), np.ones((t, p, k)))
+    assert called == [expected]
+
+
 @pytest.mark.parametrize("net", NETS, ids=repr)
 def test_small_blocks_give_the_same(monkeypatch, net):
     case = problem(net, n=5, seed=0)

@@ -11,6 +11,7 @@ from strategies import ALL, conv_resnet, fully_connected, networks, problem, pro
 import minimal_gd as mgd
 from minimal_gd.gradcheck import relative_error
 from minimal_gd.networks import base
+from minimal_gd.networks.workspace import Workspace
 
 ONE_OF_EACH = [
     mgd.FullyConnected(5, 7, 3),
@@ -151,6 +152,38 @@ def test_c_sigma_keeps_the_norms_of_wide_layers_near_one(name):
     (work,) = (work for _, work in net.workspaces(mgd.data.sphere(3, 8, 0), np.float64))
     net.forward(net.init(1), work)
     np.testing.assert_allclose(np.linalg.norm(work.phi[-1], axis=1), 1, atol=0.05)
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_a_sample_takes_the_memory_of_its_rows(net):
+    work = Workspace.allocate(net, 3, np.float32)
+    arrays = (*work.phi, *work.delta, work.g, work.product)
+    assert sum(array.nbytes for array in arrays) == 3 * Workspace.bytes_per_sample(net, np.float32)
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_a_part_of_a_workspace_is_a_view_of_the_rows_of_its_samples(net):
+    work, p = Workspace.allocate(net, 5, np.float64), net.positions
+    part = work.samples(slice(1, 3))
+    assert part.positions == p
+    pairs = zip(
+        (*part.phi, *part.delta, part.g, part.product), (*work.phi, *work.delta, work.g, work.product), strict=True
+    )
+    for rows, all_rows in [*pairs, (part.u, work.u)]:
+        first, last = (1, 3) if rows is part.u else (p, 3 * p)
+        rows[...] = 1
+        all_rows[first:last] += 1
+        assert (rows == 2).all()
+        assert rows.shape == all_rows[first:last].shape
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_a_block_takes_as_many_samples_as_the_memory_holds(monkeypatch, net):
+    for fitting, sizes in ((1.99, [1] * 5), (2.0, [2, 2, 1]), (5.0, [5]), (9.0, [5]), (0.1, [1] * 5)):
+        monkeypatch.setattr(base, "BLOCK_BYTES", int(fitting * Workspace.bytes_per_sample(net, np.float64)))
+        blocks = net.sample_blocks(5, np.float64)
+        assert [block.stop - block.start for block in blocks] == sizes
+        assert [sample for block in blocks for sample in range(block.start, block.stop)] == list(range(5))
 
 
 @given(problems(networks()))
