@@ -6,9 +6,10 @@
     python tests/mutants.py --times             how long the tests of every file take where nothing is wrong
 
 cosmic-ray makes the mutants and keeps what became of them, one session a file in build/mutants, so that a run that is
-stopped goes on where it was. `mutants.toml` says which tests a file's mutants face, and which mutants are equivalent.
-No file is touched: a process that has imported the libraries forks, imports minimal_gd with one module changed, and
-runs the tests until one fails. As many processes at a time as there are processors, or as `--workers` says.
+stopped goes on where it was. `mutations.py` says which mutants there are, `mutants.toml` which tests a file's mutants
+face, and which mutants are equivalent. No file is touched: a process that has imported the libraries forks, imports
+minimal_gd with one module changed, and runs the tests until one fails. As many processes at a time as there are
+processors, or as `--workers` says.
 """
 
 import os
@@ -16,10 +17,7 @@ import os
 os.environ.update(NUMBA_DISABLE_JIT="1", OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import ast
-import difflib
 import gc
-import hashlib
 import importlib.util
 import json
 import math
@@ -52,37 +50,14 @@ import sybil.integration.pytest
 import sybil.parsers.markdown  # noqa: F401
 import threadpoolctl  # noqa: F401
 import tqdm
-from cosmic_ray.commands import init
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkItem, WorkResult
+from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkItem, WorkResult
+from mutations import PACKAGE, ROOT, SESSIONS, changed_line, mutated, session_of, start_session
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "minimal_gd"
-SESSIONS = ROOT / "build" / "mutants"
 RESULTS = ROOT / "tests" / "mutants.json"
 PLAN = ROOT / "tests" / "mutants.toml"
 README = ROOT / "tests" / "README.md"
 SECONDS = 10  # what a file's tests may take; a mutant that takes three times as long is killed
-
-# One change for every operator, and two for an inequality: its border and its direction. A decorator is not removed,
-# nor are the options of njit changed, for plain Python does not see them. Of the changes of a number, + 1 is made.
-_OPERATORS = {
-    "core/" + name
-    for name in (
-        *(f"ReplaceBinaryOperator_{pair}" for pair in ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "Pow_Mul")),
-        *(f"ReplaceBinaryOperator_{pair}" for pair in ("FloorDiv_Mul", "Mod_FloorDiv", "LShift_RShift")),
-        *(f"ReplaceBinaryOperator_{pair}" for pair in ("BitOr_BitAnd", "BitAnd_BitOr")),
-        *(f"ReplaceComparisonOperator_{pair}" for pair in ("Lt_LtE", "Lt_Gt", "LtE_Lt", "LtE_GtE")),
-        *(f"ReplaceComparisonOperator_{pair}" for pair in ("Gt_GtE", "Gt_Lt", "GtE_Gt", "GtE_LtE")),
-        *(f"ReplaceComparisonOperator_{pair}" for pair in ("Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is")),
-        *(f"ReplaceUnaryOperator_Delete_{operator}" for operator in ("USub", "Not", "Invert")),
-        *("AddNot", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd"),
-        *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ExceptionReplacer", "ZeroIterationForLoop"),
-        "NumberReplacer",
-    )
-}
 
 
 class Mutant(MetaPathFinder, SourceFileLoader):
@@ -118,69 +93,6 @@ def started(path: Path, source: str, arguments: list[str]) -> BaseProcess:
     process = multiprocessing.get_context("fork").Process(target=run_tests, args=(path, source, arguments))
     process.start()
     return process
-
-
-# ---------------------------------------------------------------------- the mutants of a file
-
-
-def session_of(path: Path) -> Path:
-    """Another source has another session."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return SESSIONS / f"{'-'.join(path.relative_to(PACKAGE).with_suffix('').parts)}-{digest}.sqlite"
-
-
-def mutated(path: Path, mutation: MutationSpec) -> str:
-    return mutate_code(path.read_text(), get_operator(mutation.operator_name)(), mutation.occurrence)
-
-
-def changed_line(path: Path, mutation: MutationSpec) -> tuple[str, str]:
-    """The line as it is, and as the mutation makes it."""
-    before, after = path.read_text().splitlines(), mutated(path, mutation).splitlines()
-    lines = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
-    was, becomes = ([line[2:].strip() for line in lines if line[0] == sign] for sign in "-+")
-    return " ".join(was), " ".join(becomes)
-
-
-def _unseen(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where the types stand, and the options of numba's compiler, as positions in characters."""
-    lines = source.splitlines()
-
-    def position(line: int, column: int) -> tuple[int, int]:
-        return line, len(lines[line - 1].encode()[:column].decode())
-
-    nodes = list(ast.walk(ast.parse(source)))
-    unseen = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
-    unseen += [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "njit"]
-    return [(position(n.lineno, n.col_offset), position(n.end_lineno, n.end_col_offset)) for n in unseen if n]
-
-
-def is_meant(path: Path, mutation: MutationSpec, unseen: list) -> bool:
-    """Whether a mutation is one of ours: of _OPERATORS, of what runs, and Python at all."""
-    if mutation.operator_name not in _OPERATORS:
-        return False
-    if mutation.operator_name == "core/NumberReplacer" and mutation.occurrence % 2:
-        return False
-    if any(start <= mutation.start_pos < end for start, end in unseen):
-        return False
-    try:
-        compile(mutated(path, mutation), str(path), "exec")
-    except SyntaxError:  # the * and / of a signature
-        return False
-    return True
-
-
-def start_session(path: Path) -> None:
-    """List the mutants of a file, unless that is done."""
-    if session_of(path).exists():
-        return
-    unfinished = session_of(path).with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
-    with use_db(unfinished) as session:
-        init([path], session, {})
-        unseen = _unseen(path.read_text())
-        others = [item.job_id for item in session.work_items if not is_meant(path, item.mutations[0], unseen)]
-        session.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
-    unfinished.rename(session_of(path))
 
 
 def survivors_of(session: WorkDB) -> Iterator[WorkItem]:
