@@ -52,7 +52,7 @@ import threadpoolctl  # noqa: F401
 import tqdm
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkItem, WorkResult
-from mutations import PACKAGE, ROOT, SESSIONS, changed_line, mutated, session_of, start_session
+from mutations import PACKAGE, ROOT, SESSIONS, changed_line, digest_of, mutated, session_of, start_session
 
 RESULTS = ROOT / "tests" / "mutants.json"
 PLAN = ROOT / "tests" / "mutants.toml"
@@ -201,7 +201,8 @@ def table(results: dict[str, dict]) -> str:
     for name, result in results.items():
         counts = {column: result[column] for column in columns}
         everything = {column: everything[column] + counts[column] for column in columns}
-        rows.append(_row(f"`{name}`", counts))
+        is_old = result["source"] != digest_of(PACKAGE / name)
+        rows.append(_row(f"`{name}`{' as it was' * is_old}", counts))
     return "\n".join([*rows, _row("all of these", everything)])
 
 
@@ -219,8 +220,7 @@ def write_report(plan: dict[str, list[str]], equivalents: list[dict]) -> None:
             argued = {(one["was"], one["becomes"]) for one in equivalents if one["file"] == name}
             score = score_of(path, argued)._asdict()
             survivors = score.pop("survivors")
-            digest = session_of(path).stem.rpartition("-")[2]
-            results[name] = {"source": digest, **score, "survived": len(survivors), "survivors": survivors}
+            results[name] = {"source": digest_of(path), **score, "survived": len(survivors), "survivors": survivors}
     results = {name: results[name] for name in plan if name in results}
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     before, begin, rest = README.read_text().partition("<!-- mutants -->\n")

@@ -34,10 +34,13 @@ _OPERATORS = {
 }
 
 
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
 def session_of(path: Path) -> Path:
     """Another source has another session."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return SESSIONS / f"{'-'.join(path.relative_to(PACKAGE).with_suffix('').parts)}-{digest}.sqlite"
+    return SESSIONS / f"{'-'.join(path.relative_to(PACKAGE).with_suffix('').parts)}-{digest_of(path)}.sqlite"
 
 
 def mutated(path: Path, mutation: MutationSpec) -> str:
@@ -53,7 +56,7 @@ def changed_line(path: Path, mutation: MutationSpec) -> tuple[str, str]:
 
 
 def _unseen(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where the types stand, and the options of numba's compiler, as positions in characters."""
+    """Where types, decorators and the options of numba's compiler stand, as positions in characters."""
     lines = source.splitlines()
 
     def position(line: int, column: int) -> tuple[int, int]:
@@ -61,6 +64,7 @@ def _unseen(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
 
     nodes = list(ast.walk(ast.parse(source)))
     unseen = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
+    unseen += [decorator for node in nodes for decorator in getattr(node, "decorator_list", [])]
     unseen += [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "njit"]
     return [(position(n.lineno, n.col_offset), position(n.end_lineno, n.end_col_offset)) for n in unseen if n]
 
