@@ -254,7 +254,7 @@ def main() -> None:
     results = json.loads(RESULTS.read_text())
     shown = {name: results[name] for name in options.files or tests if name in results}
     print(table(shown))
-    for name in options.files:
+    for name in shown if options.files else ():
         for line, was, becomes in results[name]["survivors"]:
             print(f"\nminimal_gd/{name}:{line} survived\n- {was}\n+ {becomes}")
 
