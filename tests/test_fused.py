@@ -100,6 +100,22 @@ def test_what_is_not_finite_stays_so_and_the_ends_are_right(name, dtype):
     assert slope[3] == 0
 
 
+@pytest.mark.parametrize(
+    ("constants", "dtype", "high_bits"), [(fused._DOUBLE, np.float64, 32), (fused._SINGLE, np.float32, 13)]
+)
+def test_no_term_is_missing_and_none_is_too_many(constants, dtype, high_bits):
+    """What the polynomials leave out is below a twentieth of a rounding, and their last terms are not."""
+    enough = np.finfo(dtype).eps / 20
+    r, t = math.log(2) / 2, (math.sqrt(2) - 1) / (math.sqrt(2) + 1)
+    k = len(constants.exponential)
+    assert r ** (k + 1) / math.factorial(k + 1) < enough < r**k / math.factorial(k)
+    k = len(constants.logarithm)
+    assert t ** (2 * k) / (2 * k + 1) < enough < t ** (2 * k - 2) / (2 * k - 1)
+    # e^x rounds to 0 from half of the smallest number on; no need to go on much further
+    assert -0.1 < constants.smallest - (math.log(np.finfo(dtype).smallest_subnormal) - math.log(2)) <= 0
+    assert float(constants.log_2_high) * 2**high_bits == math.floor(math.log(2) * 2**high_bits)
+
+
 @pytest.mark.parametrize(("kind", "dtype", "largest"), [(types.float32, np.float32, 127), (types.float64, float, 1023)])
 def test_powers_of_two_and_constants_are_the_same_compiled(kind, dtype, largest):
     """What numba compiles in their place, run as plain Python."""
