@@ -106,6 +106,10 @@ def test_patch_norms_lie_between_those_of_the_image_and_root_q_times_them(case):
         assert norm * (1 - 1e-12) <= patches <= math.sqrt(q) * norm * (1 + 1e-12)
 
 
+def test_the_branch_of_a_residual_layer_has_the_factor_one_half_unless_told_otherwise():
+    assert mgd.ResNet(2, 3, 2).c_res == mgd.ConvResNet((1, 2), 3, 2, (1,)).c_res == 0.5
+
+
 # ---------------------------------------------------------------------- loss, precision, initialisation
 
 
