@@ -3,6 +3,7 @@
 import ast
 import difflib
 import hashlib
+import os
 from pathlib import Path
 
 from cosmic_ray.commands import init
@@ -88,8 +89,7 @@ def start_session(path: Path) -> None:
     """List the mutants of a file, unless that is done."""
     if session_of(path).exists():
         return
-    unfinished = session_of(path).with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
+    unfinished = session_of(path).with_suffix(f".{os.getpid()}")
     with use_db(unfinished) as session:
         init([path], session, {})
         unseen = _unseen(path.read_text())

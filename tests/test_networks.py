@@ -52,6 +52,12 @@ def test_two_layer_relu_is_the_companions_equation_1():
     assert set(case.net.init(0).a) == {-1.0, 1.0}
 
 
+def test_the_companions_output_layer_has_no_gradient_unless_it_is_trained():
+    for net, is_trained in ((mgd.TwoLayerReLU(5, 9), False), (mgd.TwoLayerReLU(5, 9, train_output=True), True)):
+        case = problem(net, n=4, seed=0)
+        assert net.gradient(*case.everything[1:]).a.any() == is_trained
+
+
 def test_relu_has_slope_one_at_zero():
     net = mgd.TwoLayerReLU(2, 1)
     params = mgd.Parameters((np.array([[1.0, 0.0]]),), np.array([1.0]))
