@@ -57,7 +57,7 @@ def changed_line(path: Path, mutation: MutationSpec) -> tuple[str, str]:
 
 
 def _unseen(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types, decorators and the options of numba's compiler stand, as positions in characters."""
+    """Where types, decorators, options of numba's compiler and the 1 of reshape(-1) stand, positions in characters."""
     lines = source.splitlines()
 
     def position(line: int, column: int) -> tuple[int, int]:
@@ -66,7 +66,11 @@ def _unseen(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     nodes = list(ast.walk(ast.parse(source)))
     unseen = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
     unseen += [decorator for node in nodes for decorator in getattr(node, "decorator_list", [])]
-    unseen += [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "njit"]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    unseen += [call for call in calls if ast.unparse(call.func) == "njit"]
+    # NumPy takes -2 for -1 there
+    sizes = [size for call in calls if ast.unparse(call.func).endswith(".reshape") for size in call.args]
+    unseen += [size.operand for size in sizes if isinstance(size, ast.UnaryOp)]
     return [(position(n.lineno, n.col_offset), position(n.end_lineno, n.end_col_offset)) for n in unseen if n]
 
 
@@ -76,11 +80,14 @@ def is_meant(path: Path, mutation: MutationSpec, unseen: list) -> bool:
         return False
     if mutation.operator_name == "core/NumberReplacer" and mutation.occurrence % 2:
         return False
+    line, column = mutation.start_pos
+    if path.read_text().splitlines()[line - 1][column:].startswith("*,"):  # of a signature
+        return False
     if any(start <= mutation.start_pos < end for start, end in unseen):
         return False
     try:
         compile(mutated(path, mutation), str(path), "exec")
-    except SyntaxError:  # the * and / of a signature
+    except SyntaxError:
         return False
     return True
 

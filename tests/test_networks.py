@@ -196,6 +196,13 @@ def test_a_block_takes_as_many_samples_as_the_memory_holds(monkeypatch, net):
         assert [sample for block in blocks for sample in range(block.start, block.stop)] == list(range(5))
 
 
+def test_a_pass_takes_a_quarter_of_a_gibibyte_at_most():
+    net = mgd.FullyConnected(1000, 1000, 3)
+    block, *_ = net.sample_blocks(10**6, np.float64)
+    a_sample = Workspace.bytes_per_sample(net, np.float64)
+    assert 0 <= 2**28 - block.stop * a_sample < a_sample
+
+
 @given(problems(networks()))
 def test_small_blocks_of_samples_give_the_same(case):
     whole = case.net.predict(case.params, case.X), case.net.gradient(case.params, case.X, case.y)
