@@ -185,6 +185,16 @@ def test_small_blocks_give_the_same(monkeypatch, net):
     )
 
 
+def test_blocks_of_samples_far_from_one_give_the_same(monkeypatch):
+    net = mgd.FullyConnected(3, 4, 2, "identity")
+    case = problem(net, n=4, seed=0)
+    X = case.X * np.array([1e120, 1e-120, 1.0, 1e60])[:, None]
+    whole = gram.empirical(net, case.params, X)
+    assert np.abs(whole).max() > 1e200
+    monkeypatch.setattr(base, "BLOCK_BYTES", 1)
+    np.testing.assert_allclose(gram.empirical(net, case.params, X), whole, rtol=1e-11)
+
+
 @given(problems(networks()))
 def test_the_total_is_the_sum_of_the_trained_layers(case):
     G = gram.empirical(*case.everything[:3])
