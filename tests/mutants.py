@@ -9,7 +9,7 @@ cosmic-ray makes the mutants and keeps what became of them, one session a file i
 stopped goes on where it was. `mutations.py` says which mutants there are, `mutants.toml` which tests a file's mutants
 face, and which mutants are equivalent. No file is touched: a process that has imported the libraries forks, imports
 minimal_gd with one module changed, and runs the tests until one fails. As many processes at a time as there are
-processors, or as `--workers` says.
+processors, or as `--workers` says. Leave the files alone meanwhile: a test that cannot be imported fails too.
 """
 
 import os

@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from references import conv_resnet_by_correlate, conv_resnet_by_loops
-from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet
+from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds
 
 import minimal_gd as mgd
 from minimal_gd.gradcheck import relative_error
 from minimal_gd.networks import base
+from minimal_gd.networks.conv_resnet import _sliding_sum
 from minimal_gd.networks.workspace import Workspace
 
 ONE_OF_EACH = [
@@ -101,6 +103,19 @@ def test_convolution_with_one_position_and_a_filter_of_one_is_the_resnet(case):
 
 
 # ---------------------------------------------------------------------- patches
+
+
+@given(st.integers(1, 9), st.sampled_from([1, 3, 5, 7]), seeds)
+def test_a_sliding_sum_adds_the_neighbours_that_a_filter_of_this_size_sees(length, size, seed):
+    """Along one axis, and along two that move together."""
+    array = np.random.default_rng(seed).standard_normal((2, length, length))
+    alone, together = (_sliding_sum(array, axes, size) for axes in ([1], [1, 2]))
+    offsets = range(-(size // 2), size // 2 + 1)
+    for i, j in np.ndindex(length, length):
+        column = [array[:, i + k, j] for k in offsets if 0 <= i + k < length]
+        diagonal = [array[:, i + k, j + k] for k in offsets if 0 <= i + k < length and 0 <= j + k < length]
+        np.testing.assert_allclose(alone[:, i, j], sum(column), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(together[:, i, j], sum(diagonal), rtol=1e-12, atol=1e-13)
 
 
 @given(problems(conv_resnet()))
