@@ -55,7 +55,8 @@ def test_two_layer_relu_is_the_companions_equation_1():
 
 
 def test_the_companions_output_layer_has_no_gradient_unless_it_is_trained():
-    for net, is_trained in ((mgd.TwoLayerReLU(5, 9), False), (mgd.TwoLayerReLU(5, 9, train_output=True), True)):
+    companion, trained = mgd.TwoLayerReLU(5, 9), mgd.TwoLayerReLU(5, 9, train_output=True)
+    for net, is_trained in ((companion, False), (trained, True), (mgd.ResNet(5, 9, 2), True)):
         case = problem(net, n=4, seed=0)
         assert net.gradient(*case.everything[1:]).a.any() == is_trained
 
@@ -160,6 +161,14 @@ def test_parameters_have_the_documented_shapes(net):
     assert params.a.shape == ((7, net.positions) if isinstance(net, mgd.ConvResNet) else (7,))
     assert params.size == sum(array.size for array in (*params.W, params.a))
     assert net.gradient(params, np.ones((2, *net.input_shape)), [0.0, 1.0]).map(np.shape) == params.map(np.shape)
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_what_is_no_pair_of_layers_and_output_is_no_parameters(net):
+    W, a = net.init(0)
+    for bad in ((W[0], a), (W, a, a), (W,), [W, a]):
+        with pytest.raises(TypeError, match=r"params must be Parameters\(W, a\)"):
+            net.predict(bad, np.ones((2, *net.input_shape)))
 
 
 def test_initial_entries_are_standard_normal():
