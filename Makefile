@@ -27,6 +27,9 @@ test-long: $(VENV)/installed-test $(VENV)/installed-cluster  ## Run the tests at
 test-oldest: $(OLDEST)/installed  ## Run the tests with the oldest Python and the oldest versions that setup.cfg allows
 	$(OLDEST)/bin/python -m pytest
 
+mutants: $(VENV)/installed-mutants  ## Make every line wrong once, and see whether its tests notice (ONLY="gram.py": one file)
+	$(BIN)/python tests/mutants.py $(ONLY)
+
 book: $(VENV)/installed-book  ## Build the course as an HTML book, build/book/index.html; it runs every chapter
 	$(BIN)/python chapters/make_index.py
 	rm -rf build/book
@@ -79,4 +82,4 @@ $(OLDEST)/installed: setup.cfg pyproject.toml .ci/oldest.py
 	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt --editable ".[test]"
 	touch $@
 
-.PHONY: help figures pictures verify book notebooks test test-long test-oldest lint bench bench-renew bench-limits clean
+.PHONY: help figures pictures verify book notebooks test test-long test-oldest mutants lint bench bench-renew bench-limits clean

@@ -79,6 +79,12 @@ def test_zero_loss_is_as_small_as_the_readme_says():
         assert mgd.gradient_descent(net, params, X, y, eta, 1500).loss[-1] <= floor
 
 
+def test_a_run_stops_at_a_loss_equal_to_the_target():
+    case = problem(NETS[0], n=6, seed=0)
+    losses = mgd.gradient_descent(*case.everything, stable(case) / 10, 5).loss
+    assert mgd.gradient_descent(*case.everything, stable(case) / 10, 5, target_loss=losses[3]).steps == 3
+
+
 def test_the_companions_output_layer_stays_unless_it_is_trained():
     for train_output in (False, True):
         case = problem(mgd.TwoLayerReLU(5, 8, train_output=train_output), n=6, seed=0)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import types
+from two_forms import plain
 
 from minimal_gd import fused
 from minimal_gd.activations import ACTIVATIONS, get
@@ -26,7 +28,8 @@ def test_every_activation_of_the_exponential_and_relu_has_a_twin():
 def twin(name, z, scale=1.0):
     """s σ and s σ′ by the twin."""
     value, slope = z.copy(), np.full_like(z, np.nan)
-    fused.twin_of(get(name)._sigma, get(name)._dsigma)(value, slope, z.dtype.type(scale))
+    with np.errstate(all="ignore"):  # only the plain Python of a twin warns
+        fused.twin_of(get(name)._sigma, get(name)._dsigma)(value, slope, z.dtype.type(scale))
     return value, slope
 
 
@@ -43,8 +46,7 @@ def test_a_twin_is_its_plain_pair(name, dtype, data):
     numbers = st.floats(allow_nan=False, allow_infinity=False, width=8 * np.dtype(dtype).itemsize)
     z = np.array(data.draw(st.lists(numbers | st.floats(-30, 30, width=32), min_size=1, max_size=40)), dtype)
     exact = z.astype(np.float64)
-    with np.errstate(over="ignore"):
-        value, slope = twin(name, z)
+    value, slope = twin(name, z)
     smallest = float(np.finfo(dtype).smallest_normal)
     product = smallest * np.maximum(1, np.abs(exact)) if name == "silu" else smallest  # z times a number below it
     plain = 2 * np.finfo(np.float64).eps / np.finfo(dtype).eps  # the plain pair's own roundings, in float64
@@ -98,12 +100,38 @@ def test_what_is_not_finite_stays_so_and_the_ends_are_right(name, dtype):
     assert slope[3] == 0
 
 
+@pytest.mark.parametrize(
+    ("constants", "dtype", "high_bits"), [(fused._DOUBLE, np.float64, 32), (fused._SINGLE, np.float32, 13)]
+)
+def test_no_term_is_missing_and_none_is_too_many(constants, dtype, high_bits):
+    """What the polynomials leave out is below a twentieth of a rounding, and their last terms are not."""
+    enough = np.finfo(dtype).eps / 20
+    r, t = math.log(2) / 2, (math.sqrt(2) - 1) / (math.sqrt(2) + 1)
+    k = len(constants.exponential)
+    assert r ** (k + 1) / math.factorial(k + 1) < enough < r**k / math.factorial(k)
+    k = len(constants.logarithm)
+    assert t ** (2 * k) / (2 * k + 1) < enough < t ** (2 * k - 2) / (2 * k - 1)
+    # e^x rounds to 0 from half of the smallest number on; no need to go on much further
+    assert -0.1 < constants.smallest - (math.log(np.finfo(dtype).smallest_subnormal) - math.log(2)) <= 0
+    assert float(constants.log_2_high) * 2**high_bits == math.floor(math.log(2) * 2**high_bits)
+
+
+@pytest.mark.parametrize(("kind", "dtype", "largest"), [(types.float32, np.float32, 127), (types.float64, float, 1023)])
+def test_powers_of_two_and_constants_are_the_same_compiled(kind, dtype, largest):
+    """What numba compiles in their place, run as plain Python."""
+    compiled, constants = fused._compile_power_of_two(kind), fused._compile_constants_of(kind)
+    for k in range(1 - largest, largest + 1):
+        assert compiled(dtype(k)) == fused._power_of_two(dtype(k)) == math.ldexp(1.0, k)
+    assert constants(dtype(0)) is fused._constants_of(dtype(0))
+    assert type(constants(dtype(0)).log_2) is type(constants(dtype(0)).exponential[0]) is np.dtype(dtype).type
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_plain_python_of_a_twin_computes_the_same(name):
     z = np.concatenate([np.random.default_rng(2).standard_normal(50), [-700.0, 700.0, 0.0]])
     value, slope = z.copy(), np.empty_like(z)
     compiled = twin(name, z)
-    fused.twin_of(get(name)._sigma, get(name)._dsigma).py_func(value, slope, np.float64(1))
+    plain(fused.twin_of(get(name)._sigma, get(name)._dsigma))(value, slope, np.float64(1))
     # contracted products and sums round once where Python rounds twice
     np.testing.assert_allclose(value, compiled[0], rtol=ROUNDINGS * np.finfo(float).eps)
     np.testing.assert_allclose(slope, compiled[1], rtol=ROUNDINGS * np.finfo(float).eps, atol=1e-16)

@@ -52,6 +52,122 @@ def test_the_cheaper_way_is_taken(monkeypatch, positions, expected):
     assert called == [expected]
 
 
+@pytest.mark.parametrize(
+    ("s", "t", "p", "m", "k", "expected"),
+    [  # operations: s t p² (m + k) against s t m k + (s + t) p m k
+        (1, 1, 6, 6, 6, "_sum_over_positions"),  # 432, 468
+        (1, 1, 7, 6, 6, "_products_of_gradients"),  # 588, 540
+        (1, 1, 4, 2, 16, "_sum_over_positions"),  # 288, 288
+        (1, 2, 5, 6, 6, "_sum_over_positions"),  # 600, 612
+        (2, 1, 6, 6, 6, "_products_of_gradients"),  # 864, 720
+        (4, 5, 2, 3, 1, "_products_of_gradients"),  # 320, 114
+        (4, 5, 1, 3, 1, "_sum_over_positions"),  # 80, 87
+    ],
+)
+def test_the_way_of_fewer_operations_is_taken(monkeypatch, s, t, p, m, k, expected):
+    called = []
+    for name in ("_sum_over_positions", "_products_of_gradients"):
+        monkeypatch.setattr(gram, name, lambda *_, name=name: called.append(name))
+    gram._inner_products(np.ones((s, p, m)), np.ones((s, p, k)), np.ones((t, p, m)), np.ones((t, p, k)))
+    assert called == [expected]
+
+
+class Watched(np.ndarray):
+    """An array that remembers by which slices it was cut."""
+
+    def __getitem__(self, key):
+        if isinstance(cut := key[-1] if isinstance(key, tuple) else key, slice):
+            self.cuts.append((cut.start, cut.stop))
+        return super().__getitem__(key).view(np.ndarray)
+
+
+def watched(shape):
+    array = np.random.default_rng(0).standard_normal(shape).view(Watched)
+    array.cuts = []
+    return array
+
+
+@pytest.mark.parametrize(
+    ("p", "samples_that_fit", "cuts"),
+    [
+        (2, 3.0, [(0, 3), (3, 6), (6, 7)]),
+        (2, 2.9, [(0, 2), (2, 4), (4, 6), (6, 7)]),
+        (2, 0.1, [(i, i + 1) for i in range(7)]),
+        (3, 7.0, [(0, 7)]),
+        (1, 0.1, [(0, 7)]),  # one position takes no more room than the result
+    ],
+)
+def test_products_of_as_many_samples_as_fit_are_made_at_a_time(monkeypatch, p, samples_that_fit, cuts):
+    t = 3
+    monkeypatch.setattr(gram, "BLOCK_BYTES", int(samples_that_fit * 2 * p * p * t * 8))  # ⟨δ, δ⟩ and ⟨φ, φ⟩
+    delta, phi = watched((7, p, 4)), np.ones((7, p, 5))
+    gram._sum_over_positions(delta, phi, np.ones((t, p, 4)), np.ones((t, p, 5)))
+    assert delta.cuts == cuts
+
+
+@pytest.mark.parametrize(
+    ("units_that_fit", "cuts"),
+    [(2.0, [(0, 2), (2, 4), (4, 6)]), (1.9, [(i, i + 1) for i in range(6)]), (0.1, [(i, i + 1) for i in range(6)])],
+)
+def test_gradients_of_as_many_units_as_fit_are_made_at_a_time(monkeypatch, units_that_fit, cuts):
+    s, t, k = 4, 3, 5
+    monkeypatch.setattr(gram, "BLOCK_BYTES", int(units_that_fit * (s + t) * k * 8))
+    delta = watched((s, 2, 6))
+    gram._products_of_gradients(delta, np.ones((s, 2, k)), np.ones((t, 2, 6)), np.ones((t, 2, k)))
+    assert delta.cuts == cuts
+
+
+def test_samples_that_share_features_or_sensitivities_alone_are_not_the_same():
+    delta, other_delta, phi, other_phi = np.random.default_rng(0).standard_normal((4, 3, 2, 5))
+    for others in ((delta, other_phi), (other_delta, phi)):
+        np.testing.assert_allclose(
+            gram._products_of_gradients(delta, phi, *others), gram._sum_over_positions(delta, phi, *others), rtol=1e-11
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_only_samples_far_from_one_are_scaled_and_exactly(dtype, sign):
+    bound = np.finfo(dtype).maxexp // 6
+    exponents = np.array([0, 5, bound - 1, bound, -bound - 1, -bound - 2])  # of 2^e, which frexp calls ½ 2^(e+1)
+    delta = np.ldexp(sign * np.ones((6, 2, 3), dtype), exponents[:, None, None])
+    delta[:, 0, 0] /= -4
+    (scaled, phi), powers = gram._scaled(delta, np.ones((6, 2, 4), dtype))
+    np.testing.assert_array_equal(powers, [0, 0, 0, bound + 1, 0, -bound - 1])
+    np.testing.assert_array_equal(np.ldexp(scaled, powers[:, None, None]), delta)
+    np.testing.assert_array_equal(phi, 1)
+    assert scaled.dtype == dtype
+
+
+def test_a_matrix_is_scaled_only_if_its_squares_leave_the_range():
+    for power, exponent in ((0, 0), (340, 0), (341, 342), (-342, 0), (-343, -342)):
+        assert gram.power_of_two(np.array([[0.25, -1.0]]) * 2.0**power) == exponent
+    assert gram.power_of_two(np.empty(0)) == 0
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_the_largest_eigenvalue_is_right_at_both_ends_of_the_range(size):
+    assert gram.largest_eigenvalue(size * np.array([[2.0, 1.0], [1.0, 2.0]])) == pytest.approx(3 * size, rel=1e-12)
+
+
+def test_lapack_is_asked_up_to_500_samples_and_lanczos_beyond(monkeypatch):
+    monkeypatch.setattr(gram, "eigh", lambda *_, **__: ["LAPACK"])
+    monkeypatch.setattr(gram, "eigsh", lambda *_, **__: ["Lanczos"])
+    for n, asked in ((500, "LAPACK"), (501, "Lanczos")):
+        with pytest.raises(ValueError, match=asked):  # no number
+            gram.largest_eigenvalue(np.eye(n))
+
+
+@pytest.mark.parametrize(("largest", "is_good"), [(1e-308, True), (1e-310, False)])
+def test_a_step_size_is_given_as_long_as_it_is_a_number(monkeypatch, largest, is_good):
+    monkeypatch.setattr(gram, "total", lambda *_: np.array([[largest]]))
+    if is_good:
+        assert gram.stable_step_size(None, None, None) == 1 / largest
+    else:
+        with pytest.raises(ValueError, match="some gradient"):
+            gram.stable_step_size(None, None, None)
+
+
 @pytest.mark.parametrize("net", NETS, ids=repr)
 def test_small_blocks_give_the_same(monkeypatch, net):
     case = problem(net, n=5, seed=0)
@@ -67,6 +183,16 @@ def test_small_blocks_give_the_same(monkeypatch, net):
         whole[: 2 if net.train_output else 1].sum(axis=0) if net.depth == 1 else whole.sum(axis=0),
         rtol=1e-11,
     )
+
+
+def test_blocks_of_samples_far_from_one_give_the_same(monkeypatch):
+    net = mgd.FullyConnected(3, 4, 2, "identity")
+    case = problem(net, n=4, seed=0)
+    X = case.X * np.array([1e120, 1e-120, 1.0, 1e60])[:, None]
+    whole = gram.empirical(net, case.params, X)
+    assert np.abs(whole).max() > 1e200
+    monkeypatch.setattr(base, "BLOCK_BYTES", 1)
+    np.testing.assert_allclose(gram.empirical(net, case.params, X), whole, rtol=1e-11)
 
 
 @given(problems(networks()))

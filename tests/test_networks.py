@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from references import conv_resnet_by_correlate, conv_resnet_by_loops
-from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds, sizes
+from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds
 
 import minimal_gd as mgd
 from minimal_gd.gradcheck import relative_error
-from minimal_gd.kernels import add_col2im, im2col
 from minimal_gd.networks import base
+from minimal_gd.networks.conv_resnet import _sliding_sum
+from minimal_gd.networks.workspace import Workspace
 
 ONE_OF_EACH = [
     mgd.FullyConnected(5, 7, 3),
@@ -51,6 +52,13 @@ def test_two_layer_relu_is_the_companions_equation_1():
     expected = [sum(a[r] * max(W[r] @ x, 0) for r in range(9)) / 3 for x in case.X]
     np.testing.assert_allclose(case.net.predict(case.params, case.X), expected, rtol=1e-13)
     assert set(case.net.init(0).a) == {-1.0, 1.0}
+
+
+def test_the_companions_output_layer_has_no_gradient_unless_it_is_trained():
+    companion, trained = mgd.TwoLayerReLU(5, 9), mgd.TwoLayerReLU(5, 9, train_output=True)
+    for net, is_trained in ((companion, False), (trained, True), (mgd.ResNet(5, 9, 2), True)):
+        case = problem(net, n=4, seed=0)
+        assert net.gradient(*case.everything[1:]).a.any() == is_trained
 
 
 def test_relu_has_slope_one_at_zero():
@@ -98,46 +106,17 @@ def test_convolution_with_one_position_and_a_filter_of_one_is_the_resnet(case):
 # ---------------------------------------------------------------------- patches
 
 
-@given(st.data())
-def test_a_patch_holds_its_pixels_channel_by_channel(data):
-    """Every entry of φ(x), by numpy's pad: channel c at offset κ is column c·q + κ."""
-    rows, columns, channels, n = (data.draw(sizes) for _ in range(4))
-    window = data.draw(st.sampled_from([1, 3, 5])), data.draw(st.sampled_from([1, 3, 5]))
-    x = np.random.default_rng(data.draw(seeds)).standard_normal((n, rows, columns, channels))
-    phi = np.full((n * rows * columns, channels * window[0] * window[1]), np.nan)
-    im2col(x.reshape(-1, channels), (rows, columns), window, phi)
-    margins = [(0, 0), *((q // 2, q // 2) for q in window), (0, 0)]
-    padded = np.pad(x, margins)
-    for (i, row, column), patch in zip(np.ndindex(n, rows, columns), phi, strict=True):
-        expected = padded[i, row : row + window[0], column : column + window[1]]
-        np.testing.assert_array_equal(patch, np.moveaxis(expected, -1, 0).reshape(-1))
-
-
-@given(st.data())
-def test_col2im_is_the_transpose_of_im2col(data):
-    """⟨φ(x), z⟩ = ⟨x, φᵀ(z)⟩, and what was there is added to."""
-    grid, window = (data.draw(sizes), data.draw(sizes)), (data.draw(st.sampled_from([1, 3, 5])), 3)
-    rng = np.random.default_rng(data.draw(seeds))
-    x = rng.standard_normal((2 * grid[0] * grid[1], 3))
-    z = rng.standard_normal((len(x), 3 * window[0] * window[1]))
-    phi, transposed = np.empty_like(z), np.ones_like(x)
-    im2col(x, grid, window, phi)
-    add_col2im(z, grid, window, transposed)
-    assert np.sum(phi * z) == pytest.approx(np.sum(x * (transposed - 1)), rel=1e-12, abs=1e-12)
-
-
-@pytest.mark.parametrize("kernel", [im2col, add_col2im], ids=["im2col", "add_col2im"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-def test_a_kernel_gives_the_same_compiled_and_as_plain_python(kernel, dtype):
-    rng = np.random.default_rng(0)
-    x, phi = rng.standard_normal((24, 2)).astype(dtype), rng.standard_normal((24, 30)).astype(dtype)
-    results = []
-    for function in (kernel, kernel.py_func):
-        arrays = (x.copy(), phi.copy())
-        first, last = arrays if kernel is im2col else arrays[::-1]
-        function(first, (4, 3), (3, 5), last)
-        results.append(last)
-    np.testing.assert_array_equal(*results)
+@given(st.integers(1, 9), st.sampled_from([1, 3, 5, 7]), seeds)
+def test_a_sliding_sum_adds_the_neighbours_that_a_filter_of_this_size_sees(length, size, seed):
+    """Along one axis, and along two that move together."""
+    array = np.random.default_rng(seed).standard_normal((2, length, length))
+    alone, together = (_sliding_sum(array, axes, size) for axes in ([1], [1, 2]))
+    offsets = range(-(size // 2), size // 2 + 1)
+    for i, j in np.ndindex(length, length):
+        column = [array[:, i + k, j] for k in offsets if 0 <= i + k < length]
+        diagonal = [array[:, i + k, j + k] for k in offsets if 0 <= i + k < length and 0 <= j + k < length]
+        np.testing.assert_allclose(alone[:, i, j], sum(column), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(together[:, i, j], sum(diagonal), rtol=1e-12, atol=1e-13)
 
 
 @given(problems(conv_resnet()))
@@ -147,6 +126,10 @@ def test_patch_norms_lie_between_those_of_the_image_and_root_q_times_them(case):
         norm, patches = np.linalg.norm(case.X), np.linalg.norm(work.phi[0])
         q = math.prod(case.net.filter_shape)
         assert norm * (1 - 1e-12) <= patches <= math.sqrt(q) * norm * (1 + 1e-12)
+
+
+def test_the_branch_of_a_residual_layer_has_the_factor_one_half_unless_told_otherwise():
+    assert mgd.ResNet(2, 3, 2).c_res == mgd.ConvResNet((1, 2), 3, 2, (1,)).c_res == 0.5
 
 
 # ---------------------------------------------------------------------- loss, precision, initialisation
@@ -180,6 +163,14 @@ def test_parameters_have_the_documented_shapes(net):
     assert net.gradient(params, np.ones((2, *net.input_shape)), [0.0, 1.0]).map(np.shape) == params.map(np.shape)
 
 
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_what_is_no_pair_of_layers_and_output_is_no_parameters(net):
+    W, a = net.init(0)
+    for bad in ((W[0], a), (W, a, a), (W,), [W, a]):
+        with pytest.raises(TypeError, match=r"params must be Parameters\(W, a\)"):
+            net.predict(bad, np.ones((2, *net.input_shape)))
+
+
 def test_initial_entries_are_standard_normal():
     params = mgd.ResNet(50, 300, 3).init(0)
     entries = np.concatenate([W.ravel() for W in params.W])
@@ -195,6 +186,45 @@ def test_c_sigma_keeps_the_norms_of_wide_layers_near_one(name):
     (work,) = (work for _, work in net.workspaces(mgd.data.sphere(3, 8, 0), np.float64))
     net.forward(net.init(1), work)
     np.testing.assert_allclose(np.linalg.norm(work.phi[-1], axis=1), 1, atol=0.05)
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_a_sample_takes_the_memory_of_its_rows(net):
+    work = Workspace.allocate(net, 3, np.float32)
+    arrays = (*work.phi, *work.delta, work.g, work.product)
+    assert sum(array.nbytes for array in arrays) == 3 * Workspace.bytes_per_sample(net, np.float32)
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_a_part_of_a_workspace_is_a_view_of_the_rows_of_its_samples(net):
+    work, p = Workspace.allocate(net, 5, np.float64), net.positions
+    part = work.samples(slice(1, 3))
+    assert part.positions == p
+    pairs = zip(
+        (*part.phi, *part.delta, part.g, part.product), (*work.phi, *work.delta, work.g, work.product), strict=True
+    )
+    for rows, all_rows in [*pairs, (part.u, work.u)]:
+        first, last = (1, 3) if rows is part.u else (p, 3 * p)
+        rows[...] = 1
+        all_rows[first:last] += 1
+        assert (rows == 2).all()
+        assert rows.shape == all_rows[first:last].shape
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_a_block_takes_as_many_samples_as_the_memory_holds(monkeypatch, net):
+    for fitting, sizes in ((1.99, [1] * 5), (2.0, [2, 2, 1]), (5.0, [5]), (9.0, [5]), (0.1, [1] * 5)):
+        monkeypatch.setattr(base, "BLOCK_BYTES", int(fitting * Workspace.bytes_per_sample(net, np.float64)))
+        blocks = net.sample_blocks(5, np.float64)
+        assert [block.stop - block.start for block in blocks] == sizes
+        assert [sample for block in blocks for sample in range(block.start, block.stop)] == list(range(5))
+
+
+def test_a_pass_takes_a_quarter_of_a_gibibyte_at_most():
+    net = mgd.FullyConnected(1000, 1000, 3)
+    block, *_ = net.sample_blocks(10**6, np.float64)
+    a_sample = Workspace.bytes_per_sample(net, np.float64)
+    assert 0 <= 2**28 - block.stop * a_sample < a_sample
 
 
 @given(problems(networks()))

@@ -136,6 +136,22 @@ def test_a_killed_process_loses_no_more_than_the_steps_since_its_last_checkpoint
     assert Trajectory.load(tmp_path / "run.npz").steps == 40
 
 
+@pytest.mark.parametrize(
+    ("every", "steps_in_the_file"), [(1, [None, None, 1, 2, 3, 4]), (2, [None, None, None, 2, 2, 4])]
+)
+def test_checkpoints_are_written_every_so_many_steps_and_not_before(tmp_path, every, steps_in_the_file):
+    """The observer of step k comes before the checkpoint of step k."""
+    case, path, seen = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz", []
+
+    def look(k, params):
+        seen.append(Trajectory.load(path).steps if path.exists() else None)
+        return k
+
+    mgd.gradient_descent(*case.everything, 1e-3, 5, observe=look, checkpoint=path, every=every)
+    assert seen == steps_in_the_file
+    assert Trajectory.load(path).steps == 5
+
+
 def test_a_disk_that_fills_up_leaves_the_last_checkpoint_and_the_trajectory(tmp_path, monkeypatch):
     case, path = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz"
     whole_save = np.savez

@@ -1,0 +1,81 @@
+"""One step of descent: how it is cut into blocks, and that the cuts do not show."""
+
+import numpy as np
+import pytest
+from strategies import problem
+
+import minimal_gd as mgd
+from minimal_gd import step
+from minimal_gd.step import Step
+
+NET = mgd.FullyConnected(4, 6, 2)  # a sample takes 6 · (4 + 6) multiplications
+
+
+def lengths(blocks):
+    return [block.stop - block.start for block in blocks]
+
+
+@pytest.mark.parametrize(
+    ("length", "parts", "expected"),
+    [(10, 3, [3, 3, 4]), (10, 1, [10]), (2, 5, [1, 1]), (6, 6, [1] * 6), (7, 4, [1, 2, 2, 2])],
+)
+def test_a_range_is_cut_into_slices_of_nearly_the_same_size(length, parts, expected):
+    blocks = step._cut(length, parts)
+    assert lengths(blocks) == expected
+    assert [i for block in blocks for i in range(block.start, block.stop)] == list(range(length))
+
+
+@pytest.mark.parametrize(
+    ("multiplications", "rows", "units", "most", "of_samples", "of_units"),
+    [
+        (100, 2, 3, 8, 5, 2),  # 10 samples take 600
+        (100, 2, 1, 8, 5, 6),
+        (100, 1, 1, 8, 6, 6),  # no block has fewer than 100 multiplications
+        (150, 1, 1, 8, 4, 4),
+        (100, 1, 1, 3, 3, 3),
+        (100, 5, 6, 8, 2, 2),
+        (100, 100, 100, 8, 2, 2),  # at least two, where there is enough to do
+        (600, 1, 1, 8, 1, 1),
+        (601, 1, 1, 8, 1, 1),
+        (300, 1, 1, 8, 2, 2),
+    ],
+)
+def test_a_step_has_as_many_blocks_as_its_sizes_say(
+    monkeypatch, multiplications, rows, units, most, of_samples, of_units
+):
+    monkeypatch.setattr(step, "_MULTIPLICATIONS_A_BLOCK", multiplications)
+    monkeypatch.setattr(step, "_ROWS_A_BLOCK", rows)
+    monkeypatch.setattr(step, "_UNITS_A_BLOCK", units)
+    monkeypatch.setattr(step, "_MOST_BLOCKS", most)
+    case = problem(NET, n=10, seed=0)
+    one = Step(*case.everything, 1e-3, run=lambda function, parts: [function(part) for part in parts])
+    assert (len(one._samples), len(one._units)) == (of_samples, of_units)
+
+
+@pytest.mark.parametrize(
+    "net", [NET, mgd.ResNet(4, 6, 3), mgd.ConvResNet((2, 3), 6, 2, (3,)), mgd.TwoLayerReLU(4, 6)], ids=repr
+)
+def test_a_step_in_blocks_is_the_gradient_step(monkeypatch, net):
+    monkeypatch.setattr(step, "_MULTIPLICATIONS_A_BLOCK", 1)
+    monkeypatch.setattr(step, "_ROWS_A_BLOCK", 2)
+    monkeypatch.setattr(step, "_UNITS_A_BLOCK", 2)
+    case, eta = problem(net, n=7, seed=0), 0.01
+    theta = case.params.map(np.copy)
+    one = Step(net, theta, case.X, case.y, eta, run=lambda function, parts: [function(part) for part in parts])
+    assert one.evaluate() == pytest.approx(net.loss(case.params, case.X, case.y), rel=1e-12)
+    np.testing.assert_allclose(one.predictions, net.predict(case.params, case.X), rtol=1e-12)
+    one.descend()
+    gradient = net.gradient(case.params, case.X, case.y)
+    pairs = zip((*theta.W, theta.a), (*case.params.W, case.params.a), (*gradient.W, gradient.a), strict=True)
+    for now, then, slope in pairs:
+        np.testing.assert_allclose(now, then - eta * slope * (net.train_output or now is not theta.a), rtol=1e-11)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])
+def test_distances_neither_over_nor_underflow(size):
+    case = problem(NET, n=3, seed=0)
+    one = Step(NET, case.params, case.X, case.y, 1e-3, run=map)
+    start = case.params.map(lambda array: array - size * np.sign(array))
+    pairs = zip((*case.params.W, case.params.a), (*start.W, start.a), strict=True)
+    moved = [np.linalg.norm((now - then) / size) for now, then in pairs]
+    np.testing.assert_allclose(one.distances(start) / size, moved, rtol=1e-12)
