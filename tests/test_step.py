@@ -5,14 +5,10 @@ import pytest
 from strategies import problem
 
 import minimal_gd as mgd
-from minimal_gd import step
+from minimal_gd.networks import blocks
 from minimal_gd.step import Step
 
 NET = mgd.FullyConnected(4, 6, 2)  # a sample takes 6 · (4 + 6) multiplications
-
-
-def lengths(blocks):
-    return [block.stop - block.start for block in blocks]
 
 
 @pytest.mark.parametrize(
@@ -20,9 +16,10 @@ def lengths(blocks):
     [(10, 3, [3, 3, 4]), (10, 1, [10]), (2, 5, [1, 1]), (6, 6, [1] * 6), (7, 4, [1, 2, 2, 2])],
 )
 def test_a_range_is_cut_into_slices_of_nearly_the_same_size(length, parts, expected):
-    blocks = step._cut(length, parts)
-    assert lengths(blocks) == expected
-    assert [i for block in blocks for i in range(block.start, block.stop)] == list(range(length))
+    cut = blocks.cut(length, parts)
+    assert [block.stop - block.start for block in cut] == expected
+    assert blocks.largest(cut) == max(expected)
+    assert [i for block in cut for i in range(block.start, block.stop)] == list(range(length))
 
 
 @pytest.mark.parametrize(
@@ -43,10 +40,10 @@ def test_a_range_is_cut_into_slices_of_nearly_the_same_size(length, parts, expec
 def test_a_step_has_as_many_blocks_as_its_sizes_say(
     monkeypatch, multiplications, rows, units, most, of_samples, of_units
 ):
-    monkeypatch.setattr(step, "_MULTIPLICATIONS_A_BLOCK", multiplications)
-    monkeypatch.setattr(step, "_ROWS_A_BLOCK", rows)
-    monkeypatch.setattr(step, "_UNITS_A_BLOCK", units)
-    monkeypatch.setattr(step, "_MOST_BLOCKS", most)
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS_A_BLOCK", multiplications)
+    monkeypatch.setattr(blocks, "_ROWS_A_BLOCK", rows)
+    monkeypatch.setattr(blocks, "_UNITS_A_BLOCK", units)
+    monkeypatch.setattr(blocks, "_MOST_BLOCKS", most)
     case = problem(NET, n=10, seed=0)
     one = Step(*case.everything, 1e-3, run=lambda function, parts: [function(part) for part in parts])
     assert (len(one._samples), len(one._units)) == (of_samples, of_units)
@@ -56,9 +53,9 @@ def test_a_step_has_as_many_blocks_as_its_sizes_say(
     "net", [NET, mgd.ResNet(4, 6, 3), mgd.ConvResNet((2, 3), 6, 2, (3,)), mgd.TwoLayerReLU(4, 6)], ids=repr
 )
 def test_a_step_in_blocks_is_the_gradient_step(monkeypatch, net):
-    monkeypatch.setattr(step, "_MULTIPLICATIONS_A_BLOCK", 1)
-    monkeypatch.setattr(step, "_ROWS_A_BLOCK", 2)
-    monkeypatch.setattr(step, "_UNITS_A_BLOCK", 2)
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS_A_BLOCK", 1)
+    monkeypatch.setattr(blocks, "_ROWS_A_BLOCK", 2)
+    monkeypatch.setattr(blocks, "_UNITS_A_BLOCK", 2)
     case, eta = problem(net, n=7, seed=0), 0.01
     theta = case.params.map(np.copy)
     one = Step(net, theta, case.X, case.y, eta, run=lambda function, parts: [function(part) for part in parts])
