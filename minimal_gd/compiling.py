@@ -1,5 +1,9 @@
-"""A line on stderr when numba compiles a kernel, the first time in a process: it takes seconds, and once is enough."""
+"""A line on stderr when numba compiles a kernel, the first time in a process: it takes seconds, and once is enough.
 
+With MINIMAL_GD_QUIET in the environment there is none.
+"""
+
+import os
 import sys
 from typing import Any
 
@@ -9,7 +13,7 @@ from numba.core import event
 
 class _Notice(event.Listener):
     def __init__(self) -> None:
-        self._is_said = False
+        self._is_said = "MINIMAL_GD_QUIET" in os.environ
 
     def on_start(self, event: Any) -> None:
         """Say it, where it is one of this package's."""

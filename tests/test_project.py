@@ -207,6 +207,7 @@ def test_importing_the_package_leaves_slow_modules_alone():
 def test_what_is_compiled_says_so_once_and_stays_on_disk(tmp_path):
     code = "import minimal_gd as mgd; net = mgd.FullyConnected(2, 3, 2); net.predict(net.init(0), [[0.6, 0.8]])"
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
+    environment.pop("MINIMAL_GD_QUIET", None)
     said = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stderr
         for _ in range(2)
