@@ -112,7 +112,7 @@ def seconds_of_tests(path: Path, arguments: list[str]) -> float:
         If one fails, or they take too long.
     """
     began = time.monotonic()
-    process = started(path, path.read_text(), arguments)
+    process = started(path, path.read_text(encoding="utf-8"), arguments)
     process.join()
     seconds = time.monotonic() - began
     if process.exitcode != 0:
@@ -213,7 +213,7 @@ def _row(name: str, counts: dict[str, int]) -> str:
 
 def write_report(plan: dict[str, list[str]], equivalents: list[dict]) -> None:
     """Renew tests/mutants.json where there is a session of a file as it is now, and the table of tests/README.md."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in plan:
         path = PACKAGE / name
         if session_of(path).exists():
@@ -222,11 +222,18 @@ def write_report(plan: dict[str, list[str]], equivalents: list[dict]) -> None:
             survivors = score.pop("survivors")
             results[name] = {"source": digest_of(path), **score, "survived": len(survivors), "survivors": survivors}
     results = {name: results[name] for name in plan if name in results}
-    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    before, begin, rest = README.read_text().partition("<!-- mutants -->\n")
+    _write(RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    before, begin, rest = README.read_text(encoding="utf-8").partition("<!-- mutants -->\n")
     _, end, after = rest.partition("<!-- end of mutants -->\n")
     if begin and end:
-        README.write_text(f"{before}{begin}{table(results)}\n{end}{after}")
+        _write(README, f"{before}{begin}{table(results)}\n{end}{after}")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    growing = path.with_name(path.name + ".partial")
+    growing.write_text(text, encoding="utf-8")
+    growing.replace(path)
 
 
 def main() -> None:
@@ -238,7 +245,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="only renew tests/mutants.json and tests/README.md")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at a time")
     options = parser.parse_args()
-    plan = tomllib.loads(PLAN.read_text())
+    plan = tomllib.loads(PLAN.read_text(encoding="utf-8"))
     tests = plan["tests"]
     gc.freeze()  # the forks need not look at what the libraries made
     SESSIONS.mkdir(parents=True, exist_ok=True)
@@ -251,7 +258,7 @@ def main() -> None:
         for name in options.files or tests:
             run_file(PACKAGE / name, tests[name], options.survivors, options.workers, end)
     write_report(tests, plan.get("equivalent", []))
-    results = json.loads(RESULTS.read_text())
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
     shown = {name: results[name] for name in options.files or tests if name in results}
     print(table(shown))
     for name in shown if options.files else ():

@@ -45,12 +45,12 @@ def session_of(path: Path) -> Path:
 
 
 def mutated(path: Path, mutation: MutationSpec) -> str:
-    return mutate_code(path.read_text(), get_operator(mutation.operator_name)(), mutation.occurrence)
+    return mutate_code(path.read_text(encoding="utf-8"), get_operator(mutation.operator_name)(), mutation.occurrence)
 
 
 def changed_line(path: Path, mutation: MutationSpec) -> tuple[str, str]:
     """The line as it is, and as the mutation makes it."""
-    before, after = path.read_text().splitlines(), mutated(path, mutation).splitlines()
+    before, after = path.read_text(encoding="utf-8").splitlines(), mutated(path, mutation).splitlines()
     lines = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
     was, becomes = ([line[2:].strip() for line in lines if line[0] == sign] for sign in "-+")
     return " ".join(was), " ".join(becomes)
@@ -81,7 +81,7 @@ def is_meant(path: Path, mutation: MutationSpec, unseen: list) -> bool:
     if mutation.operator_name == "core/NumberReplacer" and mutation.occurrence % 2:
         return False
     line, column = mutation.start_pos
-    if path.read_text().splitlines()[line - 1][column:].startswith("*,"):  # of a signature
+    if path.read_text(encoding="utf-8").splitlines()[line - 1][column:].startswith("*,"):  # of a signature
         return False
     if any(start <= mutation.start_pos < end for start, end in unseen):
         return False
@@ -99,7 +99,7 @@ def start_session(path: Path) -> None:
     unfinished = session_of(path).with_suffix(f".{os.getpid()}")
     with use_db(unfinished) as session:
         init([path], session, {})
-        unseen = _unseen(path.read_text())
+        unseen = _unseen(path.read_text(encoding="utf-8"))
         others = [item.job_id for item in session.work_items if not is_meant(path, item.mutations[0], unseen)]
         session.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
     unfinished.rename(session_of(path))

@@ -27,7 +27,7 @@ def test_the_tests_of_the_kernels_pass_as_plain_python():
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         cwd=TESTS.parent,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert run.returncode == 0, run.stdout[-3000:]
