@@ -198,7 +198,9 @@ def test_an_architecture_says_how_its_derivation_goes(name):
 def test_importing_the_package_leaves_slow_modules_alone():
     """Each of them takes as long to load as the package; they come when they are used."""
     code = "import sys, minimal_gd; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    ).stdout.split()
     slow = {"matplotlib", "scipy.stats", "scipy.integrate", "scipy.optimize", "minimal_gd.paper", "minimal_gd.theory"}
     assert not slow & {*loaded}
     assert "minimal_gd.gram" in loaded
@@ -209,7 +211,9 @@ def test_what_is_compiled_says_so_once_and_stays_on_disk(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
     environment.pop("MINIMAL_GD_QUIET", None)
     said = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stderr
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, env=environment
+        ).stderr
         for _ in range(2)
     ]
     assert said[0].count("compiles its kernels") == 1
