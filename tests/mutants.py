@@ -130,29 +130,32 @@ def run_file(path: Path, arguments: list[str], again: bool, workers: int, end: f
         if not pending:
             return
         limit = 3 * max(seconds_of_tests(path, arguments), SECONDS)
-        running: dict[BaseProcess, tuple[str, float]] = {}
+        running: dict[BaseProcess, tuple[str, float, float]] = {}
         for item in tqdm.tqdm(pending, desc=str(path.relative_to(PACKAGE)), unit="mutant"):
             if time.monotonic() > end:
                 break
             while len(running) == workers:
                 collect(session, running)
             process = started(path, mutated(path, item.mutations[0]), arguments)
-            running[process] = item.job_id, time.monotonic() + limit
+            began = time.monotonic()
+            running[process] = item.job_id, began, began + limit
         while running:
             collect(session, running)
 
 
-def collect(session: WorkDB, running: dict[BaseProcess, tuple[str, float]]) -> None:
+def collect(session: WorkDB, running: dict[BaseProcess, tuple[str, float, float]]) -> None:
     """Wait until a process has ended or its time is over, and write down what became of the mutant."""
-    wait([process.sentinel for process in running], max(0, min(end for _, end in running.values()) - time.monotonic()))
-    for process, (job, end) in list(running.items()):
+    next_end = min(end for _, _, end in running.values())
+    wait([process.sentinel for process in running], max(0, next_end - time.monotonic()))
+    for process, (job, began, end) in list(running.items()):
         if process.is_alive() and time.monotonic() < end:
             continue
         is_late = process.is_alive()
         process.kill()
         process.join()
         outcome = TestOutcome.SURVIVED if process.exitcode == 0 else TestOutcome.KILLED
-        output = "timeout" if is_late else f"pytest ended with {process.exitcode}"
+        end_of_it = "killed" if is_late else f"ended with {process.exitcode}"
+        output = f"{time.monotonic() - began:.2f} s: {end_of_it}"
         session.set_result(job, WorkResult(WorkerOutcome.NORMAL, output, outcome))
         del running[process]
 
@@ -161,13 +164,17 @@ def collect(session: WorkDB, running: dict[BaseProcess, tuple[str, float]]) -> N
 
 
 class Score(NamedTuple):
-    """What became of a file's mutants; `timeouts` are among the killed, `equivalent` are not among the survivors."""
+    """What became of a file's mutants; `timeouts` are among the killed, `equivalent` are not among the survivors.
+
+    `seconds` is how long they took in all, in one process each.
+    """
 
     mutants: int
     run: int
     killed: int
     timeouts: int
     equivalent: int
+    seconds: float
     survivors: list[tuple[int, str, str]]  # line number, line, line of the mutant
 
 
@@ -181,22 +188,25 @@ def score_of(path: Path, equivalent: set[tuple[str, str]]) -> Score:
         if result.test_outcome == TestOutcome.SURVIVED
     )
     real = [survivor for survivor in survivors if survivor[1:] not in equivalent]
-    timeouts = sum(result.output == "timeout" for _, result in results)
+    timeouts = sum(result.output.endswith(": killed") for _, result in results)
     return Score(
         mutants=len(results) + pending,
         run=len(results),
         killed=len(results) - len(survivors),
         timeouts=timeouts,
         equivalent=len(survivors) - len(real),
+        seconds=round(sum(float(result.output.partition(" s: ")[0]) for _, result in results)),
         survivors=real,
     )
 
 
 def table(results: dict[str, dict]) -> str:
     """The results as Markdown."""
-    rows = ["| file | mutants | run | killed | of these by time | equivalent | survived | killed of all run |"]
-    rows.append("|---|--:|--:|--:|--:|--:|--:|--:|")
-    columns = ("mutants", "run", "killed", "timeouts", "equivalent", "survived")
+    rows = [
+        "| file | mutants | run | killed | of these by time | equivalent | survived | seconds | killed of all run |"
+    ]
+    rows.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    columns = ("mutants", "run", "killed", "timeouts", "equivalent", "survived", "seconds")
     everything = dict.fromkeys(columns, 0)
     for name, result in results.items():
         counts = {column: result[column] for column in columns}
