@@ -160,6 +160,18 @@ def test_the_version_is_the_same_everywhere():
     assert setup["metadata"]["version"] == "attr: minimal_gd.__version__"
 
 
+def test_no_merge_is_left_half_done():
+    folders = (".", ".ci", "benchmarks", "chapters", "figures", "tests", "minimal_gd/**")
+    endings = {".py", ".md", ".txt", ".toml", ".json", ".cfg", ""}
+    paths = [
+        path for folder in folders for path in ROOT.glob(f"{folder}/*") if path.suffix in endings and path.is_file()
+    ]
+    assert ROOT / "benchmarks" / "peers.txt" in paths
+    for path in paths:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert not [line for line in lines if line.startswith(("<<<<<<< ", ">>>>>>> "))], path
+
+
 def test_the_oldest_versions_are_those_of_setup_cfg():
     command = [sys.executable, ROOT / ".ci" / "oldest.py"]
     printed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
