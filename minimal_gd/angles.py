@@ -72,5 +72,5 @@ def erf_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: ND
                 determinant = max(first * second[j] - third[j] * third[j], 0.0)
                 root = math.sqrt(1 + 2 * (first + second[j]) + 4 * determinant)
                 angle = _angle(2 * abs(third[j]), root)
-                products[j] = 2 / math.pi * (angle if third[j] >= 0 else -angle)
+                products[j] = 2 / math.pi * math.copysign(angle, third[j])
                 slopes[j] = 4 / math.pi / root

@@ -57,7 +57,7 @@ def _constants(real: type, mantissa: int, smallest: float, high_bits: int, terms
 
 
 _DOUBLE = _constants(np.float64, mantissa=52, smallest=-745.2, high_bits=32, terms=(13, 11))
-_SINGLE = _constants(np.float32, mantissa=23, smallest=-103.98, high_bits=13, terms=(7, 5))
+_SINGLE = _constants(np.float32, mantissa=23, smallest=-103.98, high_bits=14, terms=(7, 5))
 
 
 def _constants_of(x: float) -> _Constants:
@@ -111,6 +111,15 @@ def _decay(z: float) -> float:
 
 
 @contracted_kernel
+def _shares(whole: float, x: float, e: float) -> tuple[float, float]:
+    """Parts of `whole`: p = 1 / (1 + e^(-x)) of it and the other 1 - p, from e = e^(-|x|)."""
+    c = _constants_of(x)
+    larger = whole / (c.one + e)
+    smaller = larger * e
+    return (larger, smaller) if x >= c.zero else (smaller, larger)
+
+
+@contracted_kernel
 def _log_of_one_and(e: float) -> float:
     """log(1 + e), for 0 ≤ e ≤ 1."""
     c = _constants_of(e)
@@ -126,21 +135,19 @@ def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
     for i in range(len(z)):
         x = z[i]
         e = _decay(x)
-        share = scale / (c.one + e)
-        slope[i] = share if x >= c.zero else share * e
+        slope[i], _ = _shares(scale, x, e)
         z[i] = scale * (c.half * x + c.half * abs(x) + _log_of_one_and(e))
 
 
 @contracted_kernel
 def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
-    """Turn z into s / (1 + e^(-z)), and fill `slope` with s e^(-z) / (1 + e^(-z))²."""
+    """Turn z into s p, p = 1 / (1 + e^(-z)), and fill `slope` with s p (1 - p)."""
     c = _constants_of(scale)
     for i in range(len(z)):
         x = z[i]
-        e = _decay(x)
-        share = c.one / (c.one + e)
-        slope[i] = scale * (e * share * share)
-        z[i] = scale * (share if x >= c.zero else share * e)
+        p, q = _shares(c.one, x, _decay(x))
+        slope[i] = scale * (p * q)
+        z[i] = scale * p
 
 
 @contracted_kernel
@@ -149,9 +156,7 @@ def silu(z: NDArray, slope: NDArray, scale: float) -> None:
     c = _constants_of(scale)
     for i in range(len(z)):
         x = z[i]
-        e = _decay(x)
-        share = c.one / (c.one + e)
-        p, q = (share, share * e) if x >= c.zero else (share * e, share)
+        p, q = _shares(c.one, x, _decay(x))
         slope[i] = scale * (p * (c.one + x * q))
         z[i] = scale * (x * p)
 
@@ -170,7 +175,7 @@ def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
         E = (high * low - c.one) + high * low * mu
         share = c.one / (c.two + E)
         slope[i] = scale * (c.four * ((c.one + mu) * high * low) * share * share)
-        z[i] = scale * (E * share if x < c.zero else -E * share)
+        z[i] = scale * math.copysign(E * share, x)
 
 
 @contracted_kernel

@@ -18,11 +18,11 @@ def source_row(target: int, offset: int, grid: tuple[int, int], window: tuple[in
     """Return the row of the pixel at `offset` in the patch around row `target`, or OUTSIDE if that is padding."""
     rows, columns = grid
     window_rows, window_columns = window
-    first = target - target % (rows * columns)  # where this sample's pixels begin
-    row = (target - first) // columns + offset // window_columns - window_rows // 2
-    column = (target - first) % columns + offset % window_columns - window_columns // 2
+    position = target % (rows * columns)  # in its image
+    row = position // columns + offset // window_columns - window_rows // 2
+    column = position % columns + offset % window_columns - window_columns // 2
     if 0 <= row < rows and 0 <= column < columns:
-        return first + row * columns + column
+        return target - position + row * columns + column
     return OUTSIDE
 
 
@@ -145,7 +145,7 @@ def shared_series(rho: NDArray, weights: NDArray, reach: NDArray, value: NDArray
                 for j in range(len(x)):
                     dp[j] = dp[j] * x[j] + p[j]
                     p[j] = p[j] * x[j] + w
-            while k > 0:
+            while k != 0:
                 k -= 4
                 w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
                 for j in range(len(x)):
@@ -200,7 +200,7 @@ def series(
                 for j in range(len(x)):
                     dp[j] = dp[j] * x[j] + p[j]
                     p[j] = p[j] * x[j] + a * b[j]
-            while k > 0:
+            while k != 0:
                 k -= 4
                 a0, a1, a2, a3 = alpha[k], alpha[k + 1], alpha[k + 2], alpha[k + 3]
                 four = beta[k : k + 4]

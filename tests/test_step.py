@@ -50,6 +50,24 @@ def test_a_step_has_as_many_blocks_as_its_sizes_say(
 
 
 @pytest.mark.parametrize(
+    ("width", "n", "of_samples", "of_units"),
+    [
+        (1000, 1, 1, 1),  # 4 000 000 multiplications: one block
+        (1000, 2, 2, 2),
+        (1000, 749, 2, 7),
+        (1000, 750, 3, 7),  # 250 samples a block
+        (383, 1000, 4, 2),
+        (384, 1000, 4, 3),  # 128 units a block
+        (2000, 5000, 8, 8),
+    ],
+)
+def test_the_blocks_of_a_problem_stay_what_they_are(width, n, of_samples, of_units):
+    """With other blocks, every run would have other last bits."""
+    net = mgd.FullyConnected(4000, width, 1)
+    assert (len(blocks.of_samples(net, n)), len(blocks.of_units(net, n))) == (of_samples, of_units)
+
+
+@pytest.mark.parametrize(
     "net", [NET, mgd.ResNet(4, 6, 3), mgd.ConvResNet((2, 3), 6, 2, (3,)), mgd.TwoLayerReLU(4, 6)], ids=repr
 )
 def test_a_step_in_blocks_is_the_gradient_step(monkeypatch, net):

@@ -135,8 +135,8 @@ class Network(ABC):
         """
         dtype = validate.floating_dtype("dtype", dtype)
         rng = validate.generator(seed)
-        W = tuple(rng.standard_normal((self.width, k)).astype(dtype, copy=False) for k in self.fan_in)
-        return Parameters(W, self.init_output(rng).astype(dtype, copy=False))
+        W = tuple(np.asarray(rng.standard_normal((self.width, k)), dtype) for k in self.fan_in)
+        return Parameters(W, np.asarray(self.init_output(rng), dtype))
 
     def init_output(self, rng: np.random.Generator) -> NDArray:
         """Draw the output layer `a`."""
@@ -220,8 +220,8 @@ class Network(ABC):
         for block, work in self.workspaces(X, params.dtype):
             residual = self.forward(params, work) - y[block]
             self.backward(params, work, residual)
-            for W, delta, phi in zip(total.W, work.delta, work.phi[:-1], strict=True):
-                W += delta.T @ phi
+            for h, W in enumerate(total.W):
+                W += work.delta[h].T @ work.phi[h]
             if self.train_output:
                 total.a[...] += self.output_gradient(work, residual, out=np.empty(total.a.size, total.a.dtype))
         for array in (*total.W, total.a):
@@ -268,15 +268,13 @@ class Network(ABC):
             raise TypeError(f"{name} must be Parameters(W, a), as init gives them, got {validate.describe(params)}")
         if len(params[0]) != self.depth:
             raise ValueError(f"{name}.W must hold {self.depth} arrays (the depth of {self}), got {len(params[0])}")
-        names = [f"{name}.W[{h}]" for h in range(self.depth)] + [f"{name}.a"]
-        shapes = [(self.width, k) for k in self.fan_in] + [self.output_shape]
-        arrays = [
-            validate.shaped_array(place, array, shape, f"for {self}")
-            for place, array, shape in zip(names, (*params[0], params[1]), shapes, strict=True)
-        ]
-        dtype = np.result_type(*arrays)
-        arrays = [np.asarray(array, dtype=dtype) for array in arrays]
-        return Parameters(tuple(arrays[:-1]), arrays[-1])
+        W = tuple(
+            validate.shaped_array(f"{name}.W[{h}]", params[0][h], (self.width, k), f"for {self}")
+            for h, k in enumerate(self.fan_in)
+        )
+        a = validate.shaped_array(f"{name}.a", params[1], self.output_shape, f"for {self}")
+        dtype = np.result_type(*W, a)
+        return Parameters(W, a).map(lambda array: np.asarray(array, dtype))
 
     def check_inputs(self, name: str, X: Any, dtype: DTypeLike | None = None) -> NDArray:
         """Return X as a finite (n, *input_shape) array with n ≥ 1."""
@@ -295,5 +293,5 @@ class Network(ABC):
 
 def half_square(residual: NDArray) -> float:
     """½ Σ_i (u_i - y_i)²; in float32 too the sum is taken in float64."""
-    residual = residual.astype(np.float64, copy=False)
+    residual = np.asarray(residual, np.float64)
     return 0.5 * float(np.vdot(residual, residual))  # unlike dot, it overflows without a warning

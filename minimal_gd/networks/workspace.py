@@ -55,12 +55,12 @@ class Workspace:
     @property
     def g(self) -> NDArray:
         """z^(h) on the way forward, ∂u/∂x^(h) on the way back: (n·p, m)."""
-        return self.scratch.g[: len(self.phi[0])]
+        return self.scratch.g[: len(self.u) * self.positions]
 
     @property
     def product(self) -> NDArray:
         """Where δ^(h) W^(h) stands before it joins `g`: (n·p, k_H)."""
-        return self.scratch.product[: len(self.phi[0])]
+        return self.scratch.product[: len(self.u) * self.positions]
 
     @staticmethod
     def bytes_per_sample(net: "Network", dtype: DTypeLike) -> int:
@@ -71,8 +71,8 @@ class Workspace:
     def pairs(self) -> Iterator[tuple[NDArray, NDArray]]:
         """Give what `Network.pairs` gives, once the arrays are filled."""
         n = len(self.u)
-        for delta, phi in zip(self.delta, self.phi[:-1], strict=True):
-            yield delta.reshape(n, self.positions, -1), phi.reshape(n, self.positions, -1)
+        for h, delta in enumerate(self.delta):
+            yield delta.reshape(n, self.positions, -1), self.phi[h].reshape(n, self.positions, -1)
         yield np.ones((n, 1, 1), self.u.dtype), self.phi[-1].reshape(n, 1, -1)
 
     def samples(self, block: slice) -> "Workspace":
