@@ -8,7 +8,6 @@ With ∂u_i/∂W^(h) = Σ_l δ_il ⊗ φ_il over the positions l, no Jacobian is
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -183,7 +182,8 @@ def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tupl
             for block, other_work in net.workspaces(rest, params.dtype, cut) if len(rest) else ():
                 columns = slice(rows.stop + block.start, rows.stop + block.stop)
                 right = _pairs(net, params, other_work, run)
-                for layer, ((pair, exponents), (other, others)) in enumerate(zip(left, right, strict=True)):
+                for layer, (pair, exponents) in enumerate(left):
+                    other, others = right[layer]
                     yield rows, columns, layer, _unscaled(_inner_products(*pair, *other, run), exponents, others)
 
 
@@ -192,7 +192,7 @@ def _pairs(
 ) -> list[tuple[tuple[NDArray, NDArray], NDArray]]:
     """Fill `work` in threads; return δ and φ of every layer, `_scaled`."""
     parts = [work.samples(block) for block in blocks.of_samples(net, len(work.u))]
-    deque(run(lambda part: net.pairs(params, part), parts), maxlen=0)
+    list(run(lambda part: net.pairs(params, part), parts))
     return [_scaled(*pair) for pair in work.pairs()]
 
 
@@ -258,7 +258,7 @@ def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, othe
         if is_same:
             _mirror(G, some)
 
-    deque(run(fill, _cut(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))), maxlen=0)
+    list(run(fill, _cut(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))))
     return G
 
 

@@ -1,5 +1,7 @@
 """The Gram matrices at finite width; test_architectures.py holds them against the explicit Jacobian."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from strategies import networks, problem, problems, seeds
 
 import minimal_gd as mgd
 from minimal_gd import gram
-from minimal_gd.networks import base
+from minimal_gd.networks import base, blocks
 
 NETS = [
     mgd.FullyConnected(5, 8, 3),
@@ -115,6 +117,32 @@ def test_gradients_of_as_many_units_as_fit_are_made_at_a_time(monkeypatch, units
     delta = watched((s, 2, 6))
     gram._products_of_gradients(delta, np.ones((s, 2, k)), np.ones((t, 2, 6)), np.ones((t, 2, k)), map)
     assert delta.cuts == cuts
+
+
+def test_half_a_million_products_are_made_at_a_time():
+    delta, phi = watched((513, 1, 1)), np.ones((513, 1, 1))
+    gram._sum_over_positions(delta, phi, np.ones((1024, 1, 1)), np.ones((1024, 1, 1)), map)
+    assert delta.cuts == [(0, 512), (512, 513)]
+
+
+def test_samples_with_themselves_give_a_symmetric_matrix_however_a_product_is_rounded():
+    delta, phi = np.ones((4, 2, 3)), np.ones((4, 2, 5))
+    products = np.random.default_rng(0).standard_normal((4, 4))
+    G = gram._products_of_gradients(delta, phi, delta, phi, lambda part, units: [products])
+    np.testing.assert_array_equal(G, np.triu(products) + np.triu(products, 1).T)
+
+
+@pytest.mark.parametrize(("n", "is_in_threads"), [(1, False), (2, True), (3, True)])
+def test_threads_are_started_where_there_is_more_than_one_block(monkeypatch, n, is_in_threads):
+    net = mgd.FullyConnected(4, 6, 2)
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS_A_BLOCK", 60)  # a sample
+    monkeypatch.setattr(blocks, "_ROWS_A_BLOCK", 1)
+    assert len(blocks.of_samples(net, n)) == n
+    started = []
+    monkeypatch.setattr(gram, "threads", lambda: started.append(True) or nullcontext(map))
+    case = problem(net, n, seed=0)
+    gram.empirical(net, case.params, case.X)
+    assert started == [True] * is_in_threads
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
