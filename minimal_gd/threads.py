@@ -116,14 +116,14 @@ class Team:
     def __init__(self, count: int) -> None:
         self._rounds: list[SimpleQueue] = [SimpleQueue() for _ in range(count - 1)]
         self._done: SimpleQueue = SimpleQueue()
-        self._members = [threading.Thread(target=self._work, args=(rounds,), daemon=True) for rounds in self._rounds]
-        for member in self._members:
-            member.start()
+        self._members: list[threading.Thread] = []
 
     def __call__(self, function: Callable[[Any], Any], parts: list) -> list:
         """Return what `function` gives for every part, in order, or raise what it raised, once all have stopped."""
-        if len(parts) == 1 or not self._members:
+        if len(parts) <= 1 or not self._rounds:
             return [function(part) for part in parts]
+        if not self._members:
+            self._start()
         results = [None] * len(parts)
         rest = iter(list(enumerate(parts)))
         helpers = self._rounds[: len(parts) - 1]
@@ -135,6 +135,12 @@ class Team:
             if error is not None:
                 raise error
         return results
+
+    def _start(self) -> None:
+        """Call the others in: not before there is work for them, as they stay awake for a while."""
+        self._members = [threading.Thread(target=self._work, args=(rounds,), daemon=True) for rounds in self._rounds]
+        for member in self._members:
+            member.start()
 
     def close(self) -> None:
         """Send the others home."""

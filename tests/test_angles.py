@@ -39,10 +39,14 @@ def test_where_the_series_changes_the_angle_does_not_jump(slope):
         assert angle(1.0, slope) == close_to(3 * math.pi / 8, 8)
 
 
-def test_the_series_is_that_of_the_arctangent_and_long_enough():
-    np.testing.assert_allclose(1 / angles._SERIES, [(-1) ** k * (2 * k + 1) for k in range(20)], rtol=EPS)
+def test_the_polynomial_is_that_of_the_arctangent_to_30_digits():
+    """arctan t = t - t³ p(t²): next to t, what p leaves and the roundings of its numbers are less than a rounding."""
     assert pytest.approx(math.sqrt(2) - 1, rel=EPS) == angles._TURN
-    assert angles._TURN**41 / 41 < 1e-17  # the first term that is left out
+    with mpmath.workdps(30):
+        for t in np.linspace(1e-3, angles._TURN, 100):
+            t = mpmath.mpf(float(t))
+            p = sum(mpmath.mpf(float(number)) * t ** (2 * k) for k, number in enumerate(angles._SERIES))
+            assert abs(t - t**3 * p - mpmath.atan(t)) <= EPS / 8 * t
 
 
 def pairs_of(a, b, c):
@@ -88,6 +92,19 @@ def test_products_and_slopes_are_those_of_30_digits(name, exactly, seed):
         scale = np.sqrt(a[:, :, None] * b[:, None])
         np.testing.assert_allclose(product / scale, exact[0] / scale, rtol=0, atol=1e4 * EPS)
         np.testing.assert_allclose(slope, exact[1], rtol=0, atol=1e4 * EPS)
+
+
+@pytest.mark.parametrize("angle", [angles.RELU, angles.ERF])
+def test_a_row_by_its_number_is_a_row_of_the_block(angle):
+    a, b, c = drawn(7)
+    whole = angles.relu_products if angle == angles.RELU else angles.erf_products
+    products, slopes = np.empty_like(c), np.empty_like(c)
+    whole(*pairs_of(a, b, c), products, slopes)
+    for row in both(angles.products_of_row):
+        product, slope = np.full(c.shape[2], np.nan), np.full(c.shape[2], np.nan)
+        row(angle, a[1, 2], b[1], c[1, 2], product, slope)
+        np.testing.assert_array_max_ulp(product, products[1, 2], 4)
+        np.testing.assert_array_max_ulp(slope, slopes[1, 2], 4)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -51,9 +51,9 @@ class Panel(NamedTuple):
     blocks: list[Block]
 
 
-def is_small(n: int, n2: int | None, entries: int) -> bool:
-    """Whether one thread is faster than two; arguments as for `panels`."""
-    return n * (n if n2 is None else n2) * entries <= _FEW_ENTRIES
+def is_small(n: int, n2: int | None, entries: int, share: float = 1.0) -> bool:
+    """Whether one thread is faster than two, for `share` of the work of all layers; arguments as for `panels`."""
+    return n * (n if n2 is None else n2) * entries * share <= _FEW_ENTRIES
 
 
 def most_pairs(n: int, n2: int | None, entries: int) -> int:

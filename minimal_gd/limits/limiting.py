@@ -13,11 +13,14 @@ from minimal_gd.hermite import SETTLED, inverse
 from minimal_gd.limits.blocks import Block, Panel, is_small, most_pairs, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
+from minimal_gd.limits.rows import compiled_rows, fill_rows
 from minimal_gd.networks.base import Network
 from minimal_gd.threads import Run, one_blas_thread, threads
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
+# How long the products of the first layer take, next to all layers.
+_SHARE_OF_PRODUCTS = 1 / 8
 # So much of the series' coefficients is kept at a time, of all layers together.
 _KEPT_BYTES = 2**26
 
@@ -89,7 +92,8 @@ def limiting(
     with np.errstate(over="ignore", invalid="ignore"), one_blas_thread() if alone else threads() as run:
         room = Room(net.depth, net.positions * most_pairs(n, n2, net.positions))
         pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
-        rho = max(run(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))
+        alone_or_not = map if is_small(n, n2, net.positions, _SHARE_OF_PRODUCTS) else run
+        rho = max(alone_or_not(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))
         if covariances and net.positions > 1:
             rho = 1.0  # positions of one sample meet each other too
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
@@ -97,12 +101,16 @@ def limiting(
 
         parts = panels(n, n2, net.positions, samples)
         with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
+            rows = compiled_rows(net, limits.layers) if out.flags.c_contiguous else None
 
             def fill(block: Block) -> None:
-                theta = out[:, block.rows, block.target]
-                gram_limits(net, limits.layers, pixels, block, room, theta)
-                if block.is_mirrored:
-                    out[:, block.target, block.rows] = theta.swapaxes(1, 2)
+                if rows is not None:
+                    fill_rows(rows, pixels, block, np.asarray(out))
+                else:
+                    theta = out[:, block.rows, block.target]
+                    gram_limits(net, limits.layers, pixels, block, room, theta)
+                    if block.is_mirrored:
+                        out[:, block.target, block.rows] = theta.swapaxes(1, 2)
                 with bar.get_lock():
                     bar.update()
 
@@ -157,8 +165,9 @@ def _samples_at_once(layers: list[Layer]) -> int:
 
 def _over(parts: list[Panel], fill: Callable[[Block], None], layers: list[Layer], run: Run) -> None:
     """Fill every block of every panel, preparing one panel at a time."""
+    moments = [layer.moments for layer in layers if layer.moments.bytes_a_sample > 0]
     for panel in parts:
-        deque(run(lambda layer, panel=panel: layer.moments.prepare(panel.rows, panel.columns), layers), maxlen=0)
+        deque(run(lambda moment, panel=panel: moment.prepare(panel.rows, panel.columns), moments), maxlen=0)
         deque(run(fill, panel.blocks), maxlen=0)
 
 

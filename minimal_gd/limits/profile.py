@@ -27,11 +27,13 @@ says, so that each line above is a line of `_forward_errors` or `_backward`.
 Paper: Definitions 5.1, 6.1 and 7.1; K^(h) is P^(h) for h < H, and Θ^(H) for h = H.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd.activations import Activation
 from minimal_gd.hermite import ROUNDING, inverse
 from minimal_gd.limits.expectations import moments
 from minimal_gd.limits.moments import Accuracy, Errors, Moments
@@ -140,7 +142,7 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
     products = (channels + 2) * ROUNDING
     errors = _Errors(products, products, 0.0, min(rho + 2 * products, 1.0))
     patch = net.fan_in[0] // channels * ROUNDING  # a sum over the filter
-    scale_error = _scale_error(net)
+    scale_error = _scale_error(net.activation)
     for h in range(1, net.depth + 1):
         skip, scale = net.limit_layer(h)
         if skip not in (0, 1):
@@ -207,8 +209,9 @@ def _backward(
     return Profile(layers, S, float(error), float(largest))
 
 
-def _scale_error(net: Network) -> float:
+@lru_cache(maxsize=64)
+def _scale_error(activation: Activation) -> float:
     """The relative error of β_h = √c_σ: how far c_σ E[σ(z)²], by the rule of the layers, is from 1."""
-    unit = moments(net.activation, np.ones((1, 1)), Accuracy())
-    deviation = abs(net.activation.c_sigma * float(unit.second_moment[0, 0]) - 1)
+    unit = moments(activation, np.ones((1, 1)), Accuracy())
+    deviation = abs(activation.c_sigma * float(unit.second_moment[0, 0]) - 1)
     return deviation + unit.errors.second_moment
