@@ -94,10 +94,9 @@ def test_products_and_slopes_are_those_of_30_digits(name, exactly, seed):
         np.testing.assert_allclose(slope, exact[1], rtol=0, atol=1e4 * EPS)
 
 
-@pytest.mark.parametrize("angle", [angles.RELU, angles.ERF])
-def test_a_row_by_its_number_is_a_row_of_the_block(angle):
+@pytest.mark.parametrize(("angle", "whole"), [(angles.RELU, angles.relu_products), (angles.ERF, angles.erf_products)])
+def test_a_row_by_its_number_is_a_row_of_the_block(angle, whole):
     a, b, c = drawn(7)
-    whole = angles.relu_products if angle == angles.RELU else angles.erf_products
     products, slopes = np.empty_like(c), np.empty_like(c)
     whole(*pairs_of(a, b, c), products, slopes)
     for row in both(angles.products_of_row):

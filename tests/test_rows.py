@@ -67,11 +67,16 @@ def test_the_loop_gives_rectangles_too(net, n, n2, seed):
 
 
 @pytest.mark.parametrize("name", ["relu", "erf"])
-def test_away_from_parallel_inputs_both_agree_to_the_last_digits(name):
+@pytest.mark.parametrize("n", [3, 17, 40])
+def test_away_from_parallel_inputs_both_agree_to_the_last_digits(n, name):
+    """On the diagonal too, for which the profile has the values: as an angle, ReLU's lose half the digits there."""
     net = mgd.ResNet(6, 3, 3, activation=name)
-    X = samples(40, 6, seed=1)[:-1]
-    plain, _ = gram.limiting(net, X, out=with_gaps(4, 39, 39))
-    np.testing.assert_allclose(gram.limiting(net, X)[0], plain, rtol=0, atol=64 * EPS * plain.max())
+    for seed in range(10):
+        X = samples(n + 1, 6, seed)[:-1]
+        K, _ = gram.limiting(net, X)
+        plain, _ = gram.limiting(net, X, out=with_gaps(*K.shape))
+        np.testing.assert_allclose(K, plain, rtol=0, atol=64 * EPS * plain.max())
+        np.testing.assert_array_equal(K, K.swapaxes(1, 2))
 
 
 @pytest.mark.parametrize("n", [140, 141])  # five blocks a side, with and without threads
@@ -112,8 +117,9 @@ def test_where_the_form_is_an_angle_there_are_rows(net, shape):
         (mgd.FullyConnected(3, 2, 2, activation="gelu"), (4, 3)),
         (mgd.FullyConnected(3, 2, 2, activation="softplus"), (4, 3)),
         (mgd.ConvResNet((1, 4), 2, 2, (3,), activation="relu"), (4, 1, 4)),
+        (mgd.ConvResNet((1, 2), 2, 2, (3,), activation="erf"), (4, 1, 2)),
     ],
-    ids=["gelu", "softplus", "ConvResNet"],
+    ids=["gelu", "softplus", "ConvResNet", "two positions"],
 )
 def test_elsewhere_there_are_none(net, shape):
     X = np.random.default_rng(0).standard_normal(shape)

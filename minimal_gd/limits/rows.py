@@ -100,7 +100,7 @@ def _fill_upper(
     for i in range(height):
         first = i // _LANES * _LANES if is_diagonal else 0
         _copy(products[i], S[0])
-        _forward(rows, row + i, column + first, first, i if is_diagonal else -1, S, D)
+        _forward(rows, row + i, column + first, first, is_diagonal, i, S, D)
         B[:] = 1.0
         for h in range(depth, -1, -1):
             if h < depth:
@@ -109,17 +109,17 @@ def _fill_upper(
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def _forward(rows: Rows, i: int, column: int, first: int, own: int, S: NDArray, D: NDArray) -> None:
+def _forward(rows: Rows, i: int, column: int, first: int, is_diagonal: bool, own: int, S: NDArray, D: NDArray) -> None:
     """From S[0] = S^(0), fill S^(h) and D^(h) from place `first` on, for x_i and the samples from `column` on.
 
-    Place `own` is that of x_i itself; -1 if it is not there.
+    On the diagonal, place `own` is that of x_i itself.
     """
     for h in range(len(D)):
         P, after, slope = S[h, first:], S[h + 1, first:], D[h, first:]
-        if own >= 0:
+        if is_diagonal:
             S[h, own] = rows.variance[h, i]
         angles.products_of_row(rows.angle, rows.variance[h, i], rows.variance[h, column:], P, after, slope)
-        if own >= 0:
+        if is_diagonal:
             S[h + 1, own], D[h, own] = rows.second_moment[h, i], rows.slope_moment[h, i]
         square, b, e = rows.square[h], rows.offset[h, column:], rows.branch_mean[h, column:]
         if rows.skip[h] == 0:
@@ -151,6 +151,6 @@ def _mirror(out: NDArray, row: int, row_end: int, column: int, column_end: int) 
     """Θ_ji = Θ_ij for i < j, i from `row` to `row_end` and j from `column` to `column_end`."""
     for theta in out:
         for start in range(row, row_end, _TOGETHER):
-            for j in range(max(column, start + 1), column_end):
+            for j in range(max(column, start), column_end):
                 for i in range(start, min(start + _TOGETHER, row_end, j)):
                     theta[j, i] = theta[i, j]
