@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from strategies import at_most
 
 import minimal_gd as mgd
-from minimal_gd import activations, closed_forms, gaussian, quadrature
+from minimal_gd import activations, closed_forms, gaussian
 from minimal_gd.limits.expectations import moments, pair_expectations
 from minimal_gd.limits.moments import Accuracy
 
@@ -265,20 +265,3 @@ def test_the_modulus_of_the_relu_slope_bounds_every_step(rho, eta):
     moved = min(max(rho + eta, -reach), reach)
     change = 2 * abs(relu_products(1, 1, rho)[1] - relu_products(1, 1, moved)[1])
     assert change <= closed_forms.relu_slope_modulus(eta, reach) + 1e-15
-
-
-@pytest.mark.parametrize("rule", [quadrature.trapezoid, quadrature.panel])
-def test_the_rules_are_orthonormal_on_hermite_polynomials(rule):
-    """From degree 17 on they reach outside of [-14, 14]; what is left inside is never more than the whole."""
-    x, weights = rule(1024)
-    h = quadrature.hermite(x, np.sqrt(weights), 100)
-    products = h @ h.T
-    np.testing.assert_allclose(products[:16, :16], np.eye(16), atol=1e-14)
-    assert np.linalg.eigvalsh(products).max() <= 1 + 1e-13
-
-
-def test_the_trapezoid_rule_takes_the_step_that_its_nodes_have():
-    """A step taken as a difference of two nodes is wrong by 6e-13."""
-    x, weights = quadrature.trapezoid(512)
-    assert abs(weights.sum() - 1) <= 4e-16
-    assert abs(weights @ x**2 - 1) <= 1e-15
