@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimal_gd import activations, closed_forms
 
@@ -151,6 +153,14 @@ def test_the_sensitivities_are_moments_of_the_derivatives(name, a):
 def test_the_slopes_of_relu_move_by_the_angle_between_the_ends_of_twice_the_step(eta, rho, low, high):
     exact = (math.acos(low) - math.acos(high)) / math.pi
     assert closed_forms.relu_slope_modulus(eta, rho) == pytest.approx(exact, rel=1e-13)
+
+
+@given(st.floats(-0.999, 0.999), st.floats(1e-16, 1e-3))
+def test_no_step_within_the_largest_correlation_moves_the_slopes_of_relu_by_more(rho, eta):
+    reach = abs(rho)
+    moved = min(max(rho + eta, -reach), reach)
+    before, after = products("relu", [1], [1, 1], [[rho, moved]])[1][0]
+    assert 2 * abs(before - after) <= closed_forms.relu_slope_modulus(eta, reach) + 1e-15
 
 
 def test_no_other_form_claims_how_far_its_slopes_move_but_by_its_curvature():
