@@ -78,7 +78,7 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: N
 
 
 def relu_slope_modulus(eta: float, rho: float) -> float:
-    """|arccos(ρ) - arccos(ρ ± η)|/π: arccos is steepest at ±1, where this becomes √(2η)/π."""
+    """(arccos(ρ - η) - arccos(ρ + η))/π: arccos is steepest at ±1, where this becomes 2√η/π."""
     end = min(rho + eta, 1.0)
     return (math.acos(max(end - 2 * eta, -1.0)) - math.acos(end)) / math.pi
 

@@ -53,7 +53,7 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     def integrand(z: float) -> float:
         return float(f(np.array(z))) * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
-    options = {"epsabs": 0, "epsrel": 1e-13, "limit": 200, "full_output": 1}
+    options = {"epsabs": 0, "epsrel": 1e-13, "limit": 200, "full_output": True}
     pieces = [scipy.integrate.quad(integrand, low, high, **options) for low, high in pairwise(_BREAKS)]
     total = math.fsum(piece[0] for piece in pieces)
     if not math.isfinite(total):
@@ -133,7 +133,7 @@ def product(
     reach = float(np.max(np.abs(rho)))
     distinct, group = _distinct(np.stack([a, b]))
     first, second = (
-        _coefficients(name, function, distinct, tolerance, reach) for name, function in (("f", f), ("g", g))
+        _coefficients(name, function, distinct, tolerance, rho=reach) for name, function in (("f", f), ("g", g))
     )
     terms = max(first.a.shape[1], second.a.shape[1])
     first, second = (
@@ -162,12 +162,12 @@ def _variances(name: str, value: ArrayLike) -> NDArray:
 
 
 def _coefficients(
-    name: str, f: Elementwise, variance: NDArray, tail: float = 1.0, rho: float = 1.0, **terms: int
+    name: str, f: Elementwise, variance: NDArray, tail: float = math.inf, **options: float
 ) -> Coefficients:
-    """Hermite coefficients for every variance, with a finite second moment."""
+    """Hermite coefficients for every variance, with a finite second moment; without a `tail`, just the first ones."""
     if not callable(f):
         raise TypeError(f"{name} must be a function of an array, got {validate.describe(f)}")
-    series = coefficients(f, np.sqrt(variance), tail, rho, **terms)
+    series = coefficients(f, np.sqrt(variance), tail, **options)
     validate.finite_result(series.second_moment, "second moments", f"{name} and its variances")
     return series
 

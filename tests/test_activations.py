@@ -261,3 +261,18 @@ def test_the_conditions_hold_where_the_paper_says(name):
     assert get(name).name == name
     assert get(get(name)) is get(name)
     assert isinstance(get(name), mgd.Activation)
+
+
+def test_polynomials_have_their_degree_and_all_but_relu_are_analytic():
+    for name in NAMES:
+        assert get(name).polynomial_degree == {"identity": 1, "square": 2}.get(name)
+        assert get(name).analytic is (name != "relu")
+
+
+@pytest.mark.parametrize("name", ANALYTIC)
+def test_apply_takes_complex_arrays_too(name):
+    z = np.array([-2.0, 0.5, 3.0]) + 1e-30j
+    value, slope = z.copy(), np.empty_like(z)
+    get(name).apply(value, slope)
+    np.testing.assert_array_equal(value, get(name).sigma(z))
+    np.testing.assert_array_equal(slope, get(name).dsigma(z))

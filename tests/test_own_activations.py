@@ -137,3 +137,63 @@ def test_no_condition_is_claimed_that_was_not_shown():
     stated = mgd.Activation(np.tanh, bell_slope, lipschitz=1, smoothness=0.77, analytic=True)
     assert stated.satisfies_condition_3_1 is True
     assert stated.satisfies_condition_3_2 is True
+
+
+def test_properties_that_were_stated_are_kept_and_the_others_are_measured_or_not_known():
+    bare = mgd.Activation(np.tanh, bell_slope)
+    assert bare.name == "custom"
+    assert repr(bare) == "Activation('custom')"
+    assert (bare.analytic, bare.polynomial_degree, bare.closed_form) == (None, None, None)
+    # sup |tanh′| = 1 and sup |tanh″| = 4/(3√3), on a grid of step 0.06
+    assert 0.99 < bare.lipschitz <= 1
+    assert 0.99 < bare.smoothness / (4 / (3 * math.sqrt(3))) <= 1
+    form = mgd.activations.get("identity").closed_form
+    constants = {"lipschitz": 3, "smoothness": 0, "analytic": False, "polynomial_degree": 0, "closed_form": form}
+    stated = mgd.Activation(np.positive, np.ones_like, "mine", **constants)
+    assert (stated.name, stated.lipschitz, stated.smoothness) == ("mine", 3, 0)
+    assert (stated.analytic, stated.polynomial_degree, stated.closed_form) == (False, 0, form)
+    assert type(stated.lipschitz) is type(stated.smoothness) is float
+
+
+def test_a_closed_form_that_is_none_is_refused():
+    with pytest.raises(TypeError, match=r"^closed_form must be a ClosedForm, got str 'erf'$"):
+        mgd.Activation(np.tanh, bell_slope, closed_form="erf")
+
+
+def test_a_bound_is_any_number_from_0_to_infinity():
+    for bound in (0, 0.5, 1, 7.25, math.inf):
+        own = mgd.Activation(np.tanh, bell_slope, lipschitz=bound, smoothness=bound)
+        assert (own.lipschitz, own.smoothness) == (bound, bound)
+    for bad in (-1e-300, -math.inf, math.nan):
+        with pytest.raises(ValueError, match=r"^lipschitz must be a number ≥ 0, or inf, got"):
+            mgd.Activation(np.tanh, bell_slope, lipschitz=bad)
+
+
+def test_a_condition_is_known_only_if_both_constants_are():
+    for constants, holds in [
+        ({"lipschitz": 1}, None),
+        ({"smoothness": 1}, None),
+        ({"lipschitz": 1, "smoothness": 1}, True),
+        ({"lipschitz": math.inf, "smoothness": 1}, False),
+        ({"lipschitz": 1, "smoothness": math.inf}, False),
+    ]:
+        assert mgd.Activation(np.tanh, bell_slope, **constants).satisfies_condition_3_1 is holds
+
+
+def test_a_sigma_that_vanishes_everywhere_has_no_c_sigma():
+    nothing = mgd.Activation(np.zeros_like, np.zeros_like, "nothing")
+    with pytest.raises(
+        ValueError, match=r"^sigma must not vanish everywhere, got .* = 0.0 for Activation\('nothing'\)"
+    ):
+        _ = nothing.c_sigma
+
+
+@pytest.mark.parametrize("size", [1, 100, 16384, 16385, 40000])
+def test_apply_takes_arrays_of_any_size_in_place_with_a_factor_of_1_unless_told(size):
+    own = mgd.Activation(np.tanh, bell_slope)
+    start = np.random.default_rng(size).standard_normal((size, 1))
+    for arguments, scale in (((), 1.0), ((0.5,), 0.5)):
+        z, slope = start.copy(), np.full_like(start, np.nan)
+        own.apply(z, slope, *arguments)
+        np.testing.assert_array_equal(z, scale * np.tanh(start))
+        np.testing.assert_array_equal(slope, scale * bell_slope(start))
