@@ -12,7 +12,7 @@ from strategies import problem
 
 import minimal_gd as mgd
 from minimal_gd.theory import setting
-from minimal_gd.theory.layers import hidden_layers, patches
+from minimal_gd.theory.layers import column_layers, hidden_layers, patches
 
 FULLY_CONNECTED = mgd.FullyConnected(3, 5, 3, "softplus")
 RESNET = mgd.ResNet(3, 5, 3, "tanh", c_res=0.7)
@@ -191,6 +191,18 @@ def _largest_term(problem):
     last = hidden_layers(problem.net, problem.params, problem.X).x[-1]
     a = problem.params.a.T.reshape(last.shape[1:])
     return float(np.abs(a * last).sum(axis=(1, 2)).max())
+
+
+@pytest.mark.parametrize("net", [FULLY_CONNECTED, RESNET, CONV, IMAGE], ids=str)
+def test_the_layers_of_all_samples_are_those_of_one_at_a_time(net):
+    net, params, X, _ = problem(net, 3, 10).everything
+    hidden = hidden_layers(net, params, X)
+    for i, sample in enumerate(X):
+        columns = column_layers(net, params, sample)
+        np.testing.assert_allclose(hidden.x[0][i].T, sample.reshape(net.input_shape[0], -1), rtol=0)
+        for x, phi, column in zip(hidden.x[1:], hidden.phi, columns, strict=True):
+            np.testing.assert_allclose(x[i].T, column.x, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(phi[i].T, column.phi, rtol=1e-12, atol=1e-14)
 
 
 @given(strategies.problems(strategies.conv_resnet()))
