@@ -149,8 +149,7 @@ def test_relu_and_the_square_are_not_lipschitz_and_smooth(name):
 def hermite(k):
     """The k-th Hermite polynomial of unit norm."""
     h = HermiteE.basis(k) / math.sqrt(math.factorial(k))
-    slope = h.deriv()
-    return mgd.Activation(lambda z: h(z), lambda z: slope(z), f"h_{k}", analytic=True)
+    return mgd.Activation(h, h.deriv(), f"h_{k}", analytic=True)
 
 
 def test_the_32_hermite_coefficients_after_the_degree_are_looked_at_and_no_others():
