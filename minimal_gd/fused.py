@@ -203,4 +203,5 @@ def twin_of(sigma: Callable, dsigma: Callable) -> Callable[[NDArray, NDArray, fl
 
     It takes z and slope, C-contiguous 1-D arrays of float32 or float64, both written, and a scale of their dtype.
     """
-    return _TWINS.get((sigma, dsigma))
+    pairs = _TWINS.items()  # compared one by one, as a callable need not be hashable
+    return next((twin for (f, slope), twin in pairs if f is sigma and slope is dsigma), None)

@@ -25,6 +25,11 @@ def test_every_activation_of_the_exponential_and_relu_has_a_twin():
     assert set(NAMES) == {"softplus", "sigmoid", "silu", "tanh", "relu"}
 
 
+def test_half_a_pair_has_no_twin():
+    assert fused.twin_of(get("tanh")._sigma, np.cos) is None
+    assert fused.twin_of(np.sin, get("tanh")._dsigma) is None
+
+
 def twin(name, z, scale=1.0):
     """s σ and s σ′ by the twin."""
     value, slope = z.copy(), np.full_like(z, np.nan)

@@ -76,6 +76,9 @@ def check_gram(net, X, R=1e-7, smallest=0.5):
     # a difference of entries of size 1, each to some 1e-15, of relative size R
     np.testing.assert_allclose(comparison.left, expected, rtol=1e-13 / R)
     np.testing.assert_allclose(comparison.right, smallest / 4, rtol=1e-14)
+    enough = comparison.premises[-1]
+    bound = perturbation.gram_bound(net, true, perturbation.radius(start, moved))
+    np.testing.assert_allclose([enough.left, enough.right], [len(X) * bound, smallest / 4], rtol=1e-12)
 
 
 def test_lemma_b_4():
@@ -121,6 +124,12 @@ def test_the_radius_is_that_of_the_farthest_layer():
         arrays[layer].flat[3] += 2.0
         moved = mgd.Parameters(tuple(arrays[:-1]), arrays[-1])
         assert perturbation.radius(start, moved) == pytest.approx(2 / math.sqrt(40))
+
+
+def test_weights_of_another_depth_have_no_radius():
+    start = FC.init(0)
+    with pytest.raises(ValueError, match="zip"):
+        perturbation.radius(start, mgd.Parameters(start.W[:1], start.a))
 
 
 # ------------------------------------------------------------------ where they fail
@@ -174,6 +183,17 @@ def test_the_gram_bound_is_the_sum_of_its_three_parts():
     net = mgd.FullyConnected(3, 5, 2, "identity")
     expected = 2.5**2 * (6 + 0.6) * 0.6 + 3.6**2 * 5.2 * 0.2
     assert perturbation.gram_bound(net, CONSTANTS, 0.2) == pytest.approx(expected)
+
+
+def test_the_gram_bound_of_a_convolution_has_all_three_parts_and_the_patches():
+    # q = 3 and L = β = √2: every entry of G^(H) is s² ⟨φ, φ⟩ times slopes and times a, each as far off as it may be
+    small, R, root = InitialConstants(c_w0=0.3, c_x0=1.5, a_20=1.2, a_40=1.7), 0.1, math.sqrt(3)
+    f, d = root * 1.5, root * (math.sqrt(6) + 1.5 / 0.6) * math.exp(2 * 0.5 * 0.3 * math.sqrt(6)) * R
+    by_features = 2 * 1.2**2 * ((f + d) ** 2 - f**2)
+    by_slopes = 2 * (f + d) ** 2 * 2 * 1.7**2 * (R * f + 0.6 * d)
+    by_output = (f + d) ** 2 * 2 * ((1.2 + R) ** 2 - 1.2**2)
+    expected = (0.5 / 3) ** 2 * (by_features + by_slopes + by_output)
+    assert perturbation.gram_bound(CONV, small, R) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("net", [FC, RESNET, CONV], ids=lambda net: type(net).__name__)

@@ -1,5 +1,6 @@
 """The poster: its normalisation, the sign of its flow, and the rate of it."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from references import jacobians
 from scipy.linalg import expm
 from strategies import problem, seeds
 from test_theory_flow import matrix
-from test_theory_theorems import CORNERS, Y, too_narrow
+from test_theory_theorems import CORNERS, FAN, Y, too_narrow
 
 import minimal_gd as mgd
 from minimal_gd import gram
@@ -53,12 +54,23 @@ def test_poster_normalisation():
     np.testing.assert_allclose(comparison.right, expected, rtol=1e-9)
 
 
-def test_another_step_size_takes_another_path():
+def both_losses(step_size, steps, ratio=3):
+    """A run of the paper's loss, and one of the poster's with `ratio` times the step size, on three samples."""
     p = problem(NET, 3, seed=1)
-    runs = [
-        mgd.gradient_descent(*p.everything, 0.02, 5, predictions=True, normalisation=normalisation)
-        for normalisation in ("sum", "mean")
+    return [
+        mgd.gradient_descent(*p.everything, eta, steps, predictions=True, normalisation=normalisation)
+        for eta, normalisation in ((step_size, "sum"), (ratio * step_size, "mean"))
     ]
+
+
+def test_the_path_is_one_from_the_start_and_another_if_it_is_off_by_a_thousandth():
+    of_sum, of_mean = both_losses(0.02, 0)
+    assert poster.same_path(of_sum, of_mean).holds
+    assert not poster.same_path(of_sum, dataclasses.replace(of_mean, predictions=1.001 * of_mean.predictions)).holds
+
+
+def test_another_step_size_takes_another_path():
+    runs = both_losses(0.02, 5, ratio=1)
     with pytest.raises(ValueError, match="of_mean must have n times the step size"):
         poster.same_path(*runs)
     with pytest.raises(ValueError, match="run must be of the poster's risk"):
@@ -95,6 +107,8 @@ def test_the_flow_of_the_mean_is_n_times_as_slow():
     # Euler's method of step 1e-3 errs by some η λ² t of the residual
     np.testing.assert_allclose(slow.predictions[1], fine.predictions[-1], atol=0.01)
     np.testing.assert_allclose(slow.observed[0], jacobian_gram(NET, p.params, p.X), rtol=1e-9)
+    finer = poster.gradient_flow(*p.everything, [0.0, 0.6], tolerance=1e-12)
+    np.testing.assert_allclose(slow.predictions, finer.predictions, rtol=1e-7)
 
 
 def test_the_limit_is_the_papers_sum_over_n():
@@ -105,6 +119,17 @@ def test_the_limit_is_the_papers_sum_over_n():
     np.testing.assert_allclose(poster.limit(companion, CORNERS)[0], np.eye(2) / 4, rtol=1e-12)  # a is not trained
     with pytest.raises(ValueError, match="samples 0 and 1 are parallel"):
         poster.limit(WIDE, np.ones((2, 2)))
+
+
+def test_an_error_of_every_layers_limit_counts_once_over_n(monkeypatch):
+    # two layers are trained, of three samples: λ_0 = 2/3, and its error is n times that of an entry, n · 2 error/n
+    for error, is_certain in ((0.3, True), (0.35, False)):
+        monkeypatch.setattr(gram, "limiting", lambda net, X, error=error: (np.stack([np.eye(3)] * 2), error))
+        if is_certain:
+            assert poster.limit(WIDE, FAN)[1] == pytest.approx(2 / 3)
+        else:
+            with pytest.raises(ValueError, match="λ_min"):
+                poster.limit(WIDE, FAN)
 
 
 def test_poster_limit_at_the_start():
@@ -137,10 +162,14 @@ def test_poster_rate_of_the_flow():
     """The rate of the flow."""
     net, times = mgd.FullyConnected(2, 200, 1, "sincos"), np.array([0.0, 1.0, 3.0])
     params = net.init(0)
-    comparison = poster.flow_rate(
-        poster.gradient_flow(net, params, CORNERS, Y, times, tolerance=1e-7), net.predict(params, CORNERS), Y, H_LIMIT
-    )
+    true = poster.gradient_flow(net, params, CORNERS, Y, times, tolerance=1e-7)
+    comparison = poster.flow_rate(true, net.predict(params, CORNERS), Y, H_LIMIT)
     assert comparison.verdict == "holds"
+    near, stable = comparison.premises
+    changes = [np.linalg.norm(H - true.observed[0], 2) for H in true.observed[1:]]
+    np.testing.assert_allclose(near.left, [np.linalg.norm(true.observed[0] - H_LIMIT, 2)])
+    np.testing.assert_allclose(stable.left, changes)
+    np.testing.assert_allclose([near.right[0], stable.right[0]], LAMBDA_0 / 4)
     r = residual(net)
     fine = mgd.gradient_descent(net, params, CORNERS, Y, 1e-2, 300, predictions=True, normalisation="mean")
     squares = np.sum((fine.predictions[[0, 100, 300]] - Y) ** 2, axis=1)

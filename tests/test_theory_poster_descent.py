@@ -8,7 +8,7 @@ from slow_limits import slow_limits
 from strategies import problem
 from test_theory_flow import matrix
 from test_theory_poster import H_LIMIT, NET, WIDE
-from test_theory_theorems import CORNERS, ENDS, FAN, Y, too_narrow
+from test_theory_theorems import CORNERS, ENDS, FAN, SIGNS, Y, too_narrow
 
 import minimal_gd as mgd
 from minimal_gd import data, gram
@@ -24,8 +24,9 @@ def check_theorem(net, X, H_limit, step_size, steps=3):
     run = mean_run(net, X, step_size, steps)
     comparison = poster_descent.convergence(net, run, Y, H_limit, OpenConstants(step=2.0))
     assert comparison.verdict == "holds"
-    params, risks = net.init(0), []
+    params, risks, grams = net.init(0), [], []
     for _ in range(steps + 1):
+        grams.append(gram.total(net, params, X) / 2)
         risks.append(np.mean((net.predict(params, X) - Y) ** 2) / 2)
         gradient = net.gradient(params, X, Y)
         W = tuple(W - step_size / 2 * D for W, D in zip(params.W, gradient.W, strict=True))
@@ -34,6 +35,10 @@ def check_theorem(net, X, H_limit, step_size, steps=3):
     smallest = np.linalg.eigvalsh(H_limit)[0]
     expected = [risks[0] * (1 - step_size * smallest) ** t for t in range(steps + 1)]
     np.testing.assert_allclose(comparison.right, expected, rtol=1e-10)
+    near, stable = comparison.premises[2:4]
+    np.testing.assert_allclose(near.left, [np.linalg.norm(grams[0] - H_limit, 2)], rtol=1e-8)
+    np.testing.assert_allclose(stable.left, [np.linalg.norm(H - grams[0], 2) for H in grams[1:]], rtol=1e-8)
+    np.testing.assert_allclose([near.right[0], stable.right[0]], smallest / 8, rtol=1e-10)
 
 
 def test_poster_theorem_1():
@@ -68,15 +73,15 @@ def test_a_long_step_breaks_both_budgets_of_the_poster():
 
 
 def test_the_posters_widths_and_steps_are_its_printed_ones():
-    run = mean_run(mgd.FullyConnected(2, 5, 2, "sincos"), CORNERS, 0.01, 1)
     opened = OpenConstants(width=3.0, step=0.5, growth=1.5, power=2.0)
-    asked = poster_descent.convergence(mgd.FullyConnected(2, 5, 2, "sincos"), run, Y, np.eye(2) / 4, opened).premises
-    np.testing.assert_allclose(asked[0].right, 3 * (2 * 1.5**3 * 4) ** 2)
-    np.testing.assert_allclose(asked[1].right, 0.5 * 0.25 / (4 * 1.5**3))
-    net = mgd.ResNet(2, 5, 2, "sincos")
-    asked = poster_descent.convergence(net, mean_run(net, CORNERS, 0.01, 1), Y, np.eye(2) / 4, opened).premises
-    np.testing.assert_allclose(asked[0].right, 3 * (2 * 3 * 4) ** 2)
-    np.testing.assert_allclose(asked[1].right, 0.5 * 0.25 / 4)
+    for net, in_width, in_step in (
+        (mgd.FullyConnected(2, 5, 2, "sincos"), 1.5**3, 1.5**3),
+        (mgd.ResNet(2, 5, 2, "sincos"), 3, 1),
+    ):
+        run = mean_run(net, FAN, 0.01, 1, SIGNS)
+        asked = poster_descent.convergence(net, run, SIGNS, np.eye(3) / 4, opened).premises
+        np.testing.assert_allclose(asked[0].right, 3 * (3 * in_width * 4) ** 2)
+        np.testing.assert_allclose(asked[1].right, 0.5 * 0.25 / (9 * in_step))
 
 
 # ------------------------------------------------------------------ labels
@@ -129,6 +134,9 @@ def test_the_explanation_serves_the_papers_loss_too():
     run = mgd.gradient_descent(net, net.init(0), FAN[:2], Y, 0.1, 20, predictions=True)
     G = gram.total(net, net.init(0), FAN[:2])
     assert poster_descent.projected_risk(run, Y, G, tolerance=0.02).holds
+    assert poster_descent.projected_risk(run, Y, G).tolerance == 0.05
+    with pytest.raises(ValueError, match="step_size must be below 2/λ_max"):
+        poster_descent.projected_risk(run, Y, 21 / np.linalg.eigvalsh(G)[-1] * G)  # η λ_max = 2.1
 
 
 def test_random_labels_take_longer_as_they_lie_along_small_eigenvalues():
@@ -150,9 +158,16 @@ def test_the_steps_to_a_share_are_the_first_that_reach_it():
     G, r = matrix(4, seed=1)
     G = G + 0.1 * np.eye(4)
     eta = 0.5 / np.linalg.eigvalsh(G)[-1]
-    k = poster_descent.steps_to(G, r, eta, 1e-2)
-    norms = [np.sum((np.linalg.matrix_power(np.eye(4) - eta * G, t) @ r) ** 2) for t in (k - 1, k)]
-    assert norms[1] <= 1e-2 * r @ r < norms[0]
+    found = set()
+    for share in (0.9, 0.6, 0.4, 0.3, 0.2, 0.1, 1e-2):
+        k = poster_descent.steps_to(G, r, eta, share)
+        norms = [np.sum((np.linalg.matrix_power(np.eye(4) - eta * G, t) @ r) ** 2) for t in (k - 1, k)]
+        assert norms[1] <= share * r @ r < norms[0]
+        found.add(k)
+    assert len(found) > 4
+    # every step halves the residual: the third reaches a 64th of its square, and no step is needed for no residual
+    assert poster_descent.steps_to(np.eye(2), r[:2], 0.5, 1 / 64) == 3
+    assert poster_descent.steps_to(np.eye(2), np.zeros(2), 0.5, 0.1) == 0
 
 
 @pytest.mark.parametrize(
@@ -167,7 +182,12 @@ def test_the_steps_to_a_share_are_the_first_that_reach_it():
             ),
             "run must be of the poster's risk, normalisation='mean', got 'sum'",
         ),
-        (lambda: poster_descent.convergence(WIDE, mean_run(WIDE, CORNERS, 1.1, 0), Y, np.eye(2)), "below 1/λ_0 = 1"),
+        (lambda: poster_descent.steps_to(np.eye(2), np.ones(2), 0.1, 0.0), "share must be a number between 0 and 1"),
+        (lambda: poster_descent.convergence(WIDE, mean_run(WIDE, CORNERS, 1.0, 0), Y, np.eye(2)), "below 1/λ_0 = 1"),
+        (
+            lambda: poster_descent.convergence(WIDE, mean_run(WIDE, CORNERS, 0.7, 0), Y, 2 * np.eye(2)),
+            "below 1/λ_0 = 0.5, got 0.7",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(call, words):

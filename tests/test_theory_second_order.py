@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
 from references import jacobians
 from strategies import seeds, sizes
 from test_theory_initial import CORNERS
@@ -39,6 +40,10 @@ def check_change(net, step_size=1e-4, smallest=0.3):
     # I_2 is of size η², next to predictions that are rounded by some 1e-15
     np.testing.assert_allclose(comparison.left, np.linalg.norm(I_2), rtol=1e-4)
     np.testing.assert_allclose(comparison.right, step_size * smallest * np.linalg.norm(residual) / 8, rtol=1e-10)
+    true, n = constants.measured(net, step.before, step.X), len(step.y)
+    asked = second_order.asked_step_size(net, true, n, smallest, 3)
+    enough = smallest / (4 * n**1.5 * second_order.curvature_bound(net, true) * np.linalg.norm(residual))
+    np.testing.assert_allclose([premise.right for premise in comparison.premises[-2:]], [asked, enough], rtol=1e-10)
 
 
 def test_lemma_b_6():
@@ -64,6 +69,10 @@ def check_term(net, smallest=0.01, step_size=1e-12):
     # a change of some 1e-7, next to predictions that are rounded by some 1e-15
     np.testing.assert_allclose(comparison.left, change @ change, rtol=1e-6)
     np.testing.assert_allclose(comparison.right, step_size * smallest * residual @ residual / 8, rtol=1e-10)
+    true, n = constants.measured(net, step.before, X), len(X)
+    asked = second_order.asked_step_size(net, true, n, smallest, 2)
+    enough = smallest / (8 * n**2 * sum(b**2 for b in bounds_by_hand(net, true)) ** 2)
+    np.testing.assert_allclose([premise.right for premise in comparison.premises[-2:]], [asked, enough], rtol=1e-10)
 
 
 def test_lemma_b_7():
@@ -142,11 +151,14 @@ def test_the_recalled_step_size_of_a_residual_net_breaks_the_budget_of_lemma_c_7
 
 def test_the_step_sizes_asked_are_the_recalled_ones():
     given = InitialConstants(2.0, 1.0, 1.0, 1.0)
-    c_x = 2 * math.sqrt(2) * 2
+    c_x, net = 2 * math.sqrt(2) * 2, mgd.FullyConnected(3, 12, 3, "sincos")
     for power in (2, 3):
-        expected = 0.3 * 0.1 / (25 * 4 * c_x ** (2 * power) * (1 + 2 * c_x))
-        asked = second_order.asked_step_size(FC, given, 5, 0.1, power, OpenConstants(step=0.3))
+        expected = 0.3 * 0.1 / (25 * 9 * c_x ** (3 * power) * (1 + 2 * c_x + 4 * c_x**2))
+        asked = second_order.asked_step_size(net, given, 5, 0.1, power, OpenConstants(step=0.3))
         assert asked == pytest.approx(expected)
+        # c_x is 1 at least
+        small = InitialConstants(0.1, 1.0, 1.0, 1.0)
+        assert second_order.asked_step_size(net, small, 5, 0.1, power) == pytest.approx(0.1 / (25 * 9 * 7))
         assert second_order.asked_step_size(RESNET, given, 5, 0.1, power) == pytest.approx(0.1 * 9 / 25)
         asked = second_order.asked_step_size(CONV, given, 5, 0.1, power, OpenConstants(power=2))
         assert asked == pytest.approx(0.1 * 4 / 25 / 9)
@@ -159,6 +171,23 @@ def test_the_curvature_bound_of_one_layer():
     z = 2 * 1.5 * b
     expected = 2 * output * math.sqrt(2) * z / 5 + 2 * 1.2 * math.sqrt(2) * z**2
     assert second_order.curvature_bound(net, given) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: type(net).__name__)
+def test_the_curvature_bound_is_the_curvature_of_a_net_of_one_unit_that_meets_every_bound(net):
+    """All of size 2 c_x0, 2 c_w0 √m and 2 a_20 √m, moving at the speeds b_h; σ goes up by L t + β t²/2."""
+    given, root = InitialConstants(0.7, 1.5, 1.2, 1.0), math.sqrt(net.width)
+    L, beta = net.activation.lipschitz, net.activation.smoothness
+    *speeds, output = bounds_by_hand(net, given)
+    x = Polynomial([2 * given.c_x0])
+    for h, b in enumerate(speeds, start=1):
+        skip, scale = net.limit_layer(h)
+        z = math.sqrt(3 if net is CONV else 1) * Polynomial([2 * given.c_w0 * root, b]) * x
+        t = z - z(0)
+        change = scale / root * (L * t + beta * t**2 / 2)
+        x = 2 * given.c_x0 + skip * (x - x(0)) + change
+    u = Polynomial([2 * given.a_20 * root, output]) * x
+    assert second_order.curvature_bound(net, given) == pytest.approx(u.deriv(2)(0))
 
 
 def test_i_2_relative_to_the_residual_falls_with_the_width():

@@ -7,12 +7,13 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.polynomial import HermiteE
 from references import conv_resnet_by_correlate, conv_resnet_by_loops, jacobians
 from strategies import problem
 
 import minimal_gd as mgd
 from minimal_gd.theory import setting
-from minimal_gd.theory.layers import hidden_layers, patches
+from minimal_gd.theory.layers import column_layers, hidden_layers, patches
 
 FULLY_CONNECTED = mgd.FullyConnected(3, 5, 3, "softplus")
 RESNET = mgd.ResNet(3, 5, 3, "tanh", c_res=0.7)
@@ -68,6 +69,10 @@ def test_condition_3_2():
     expected = sum(math.exp(-1) / math.factorial(k) for k in range(5, 37))
     np.testing.assert_allclose(comparison.left, expected, rtol=1e-12)
     np.testing.assert_allclose(comparison.right, 1e-26, rtol=1e-12)  # E[σ²] = 1
+    expected = sum(math.exp(-1) / math.factorial(k) for k in range(9, 41))
+    np.testing.assert_allclose(setting.analytic_not_polynomial("sincos").left, expected, rtol=1e-9)
+    second_moment = 1 / mgd.activations.get("softplus").c_sigma
+    np.testing.assert_allclose(setting.analytic_not_polynomial("softplus").right, 1e-26 * second_moment, rtol=1e-12)
 
 
 def test_c_σ():
@@ -141,6 +146,18 @@ def test_relu_and_the_square_are_not_lipschitz_and_smooth(name):
     assert not setting.lipschitz_and_smooth(name, constant=10.0).holds  # the jump over the step; 2 · 10
 
 
+def hermite(k):
+    """The k-th Hermite polynomial of unit norm."""
+    h = HermiteE.basis(k) / math.sqrt(math.factorial(k))
+    return mgd.Activation(h, h.deriv(), f"h_{k}", analytic=True)
+
+
+def test_the_32_hermite_coefficients_after_the_degree_are_looked_at_and_no_others():
+    for degree, k, expected in ((0, 1, 1), (0, 32, 1), (0, 33, 0), (2, 2, 0), (2, 3, 1), (2, 34, 1), (2, 35, 0)):
+        left = setting.analytic_not_polynomial(hermite(k), degree).left
+        np.testing.assert_allclose(left, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["relu", "square", "identity"])
 def test_a_kink_and_a_polynomial_violate_condition_3_2(name):
     assert not setting.analytic_not_polynomial(name).holds
@@ -156,6 +173,38 @@ def test_the_stated_constants_are_sharp():
         comparison = setting.lipschitz_and_smooth(name)
         # the supremum of a smooth function, on a grid of step 1e-3: off by about 1e-6; softplus′ is 1 - 5e-5 at 10
         np.testing.assert_allclose(comparison.left, comparison.right, rtol=1e-4)
+
+
+def test_the_quotients_are_those_of_neighbours_on_the_grid():
+    # of z², z + z′: largest at the end, 10 and 10 - 1/1000
+    np.testing.assert_allclose(setting.lipschitz_and_smooth("square").left, [0, 19.999, 2], rtol=1e-9)
+    left = setting.lipschitz_and_smooth("tanh", reach=3.0, points=2).left
+    np.testing.assert_allclose(left, [0, math.tanh(3) / 3, 0], rtol=1e-12)
+
+
+def test_a_quotient_may_lose_what_rounding_takes_over_the_step():
+    comparison = setting.lipschitz_and_smooth("identity", reach=3.0, points=13)
+    np.testing.assert_allclose(comparison.tolerance, 4 * np.finfo(float).eps * 3 / 0.5, rtol=1e-12)
+
+
+class SlightlyMore(mgd.FullyConnected):
+    """A network whose predictions are off by a thousandth."""
+
+    def predict(self, params, X):
+        return 1.001 * super().predict(params, X)
+
+
+class SlightlyLess(mgd.Activation):
+    """An activation whose c_σ is off by a thousandth."""
+
+    c_sigma = 0.999
+
+
+def test_what_is_off_by_a_thousandth_is_noticed():
+    net, params, X, _ = problem(SlightlyMore(3, 5, 2, "tanh"), 3, 11).everything
+    assert not setting.predictions(net, params, X).holds
+    sincos = mgd.activations.get("sincos")
+    assert not setting.normalisation(SlightlyLess(sincos.sigma, sincos.dsigma)).holds
 
 
 def test_other_distributions_than_the_standard_normal_are_noticed():
@@ -193,6 +242,18 @@ def _largest_term(problem):
     return float(np.abs(a * last).sum(axis=(1, 2)).max())
 
 
+@pytest.mark.parametrize("net", [FULLY_CONNECTED, RESNET, CONV, IMAGE], ids=str)
+def test_the_layers_of_all_samples_are_those_of_one_at_a_time(net):
+    net, params, X, _ = problem(net, 3, 10).everything
+    hidden = hidden_layers(net, params, X)
+    for i, sample in enumerate(X):
+        columns = column_layers(net, params, sample)
+        np.testing.assert_allclose(hidden.x[0][i].T, sample.reshape(net.input_shape[0], -1), rtol=0)
+        for x, phi, column in zip(hidden.x[1:], hidden.phi, columns, strict=True):
+            np.testing.assert_allclose(x[i].T, column.x, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(phi[i].T, column.phi, rtol=1e-12, atol=1e-14)
+
+
 @given(strategies.problems(strategies.conv_resnet()))
 def test_a_patch_is_at_least_and_at_most(problem):
     assert setting.patch_norms(problem.net, problem.params, problem.X).holds
@@ -220,8 +281,10 @@ def test_a_blank_but_for_one_pixel_reaches_every_patch_that_holds_it(net, seed):
         (lambda: setting.lipschitz_and_smooth("soft"), ValueError, "activation must be"),
         (lambda: setting.lipschitz_and_smooth("relu", constant=-1.0), ValueError, "constant must be"),
         (lambda: setting.lipschitz_and_smooth("relu", reach=0), ValueError, "reach must be"),
+        (lambda: setting.lipschitz_and_smooth("relu", points=1), ValueError, "points must be an integer ≥ 2"),
         (lambda: setting.analytic_not_polynomial("relu", degree=-1), ValueError, "degree must be an integer ≥ 0"),
         (lambda: setting.initialisation(FULLY_CONNECTED.init(0), delta=1), ValueError, "delta must be a probability"),
+        (lambda: setting.initialisation(FULLY_CONNECTED.init(0), delta=0), ValueError, "delta must be a probability"),
         (lambda: setting.predictions(3, None, np.eye(3)), TypeError, "net must be a Network"),
         (lambda: setting.descent(RESNET, RESNET.init(0), np.eye(3), np.ones(3), 0), ValueError, "step_size must be"),
     ],

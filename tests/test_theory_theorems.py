@@ -143,7 +143,33 @@ def test_the_rate_of_a_residual_net_slows_with_depth():
 def test_the_sufficient_width_is_found_by_doubling_and_bisection(threshold):
     tried = []
     assert theorems.sufficient_width(lambda m: tried.append(m) or m >= threshold, largest=100) == threshold
-    assert len(tried) <= 2 * math.ceil(math.log2(threshold + 1)) + 1
+    doublings = math.ceil(math.log2(threshold)) + 1
+    assert tried[:doublings] == [min(2**k, 100) for k in range(doublings)]
+    assert len(tried) <= 2 * doublings
+    assert len(set(tried)) == len(tried)
+
+
+def test_no_width_beyond_the_largest_is_tried():
+    tried = []
+    assert theorems.sufficient_width(lambda m: tried.append(m) or True, largest=1) == 1
+    assert tried == [1]
+    with pytest.raises(ValueError, match="got 16384, which does not"):
+        theorems.sufficient_width(lambda m: False)
+
+
+def test_three_seeds_and_widths_up_to_two_to_the_14_are_tried(monkeypatch):
+    class Recorded(mgd.FullyConnected):
+        def init(self, seed):
+            seeds.append(seed)
+            return super().init(seed)
+
+    seeds = []
+    assert theorems.keeps_rate(Recorded(2, 300, 1, "tanh"), FAN, SIGNS, SMALLEST, 0.3, 3)
+    assert seeds == [0, 1, 2]
+    monkeypatch.setattr(theorems, "keeps_rate", lambda *everything: seeds.append(everything[-1]))
+    with pytest.raises(ValueError, match="got 16384, which does not"):
+        theorems.width_against_sufficient(tanh_unit, FAN, SIGNS, SMALLEST, 0.3, 100)
+    assert seeds[3:] == [(0, 1, 2)] * 15
 
 
 def tanh_unit(width):
@@ -154,7 +180,7 @@ SMALLEST = premises.limiting_gram(tanh_unit(1), FAN)[1]
 
 
 def test_one_unit_does_not_keep_the_rate_and_many_do():
-    kept = [theorems.keeps_rate(tanh_unit(m), FAN, SIGNS, SMALLEST, 0.3, 200) for m in (1, 300)]
+    kept = [theorems.keeps_rate(tanh_unit(m), FAN, SIGNS, SMALLEST, 0.3, 100) for m in (1, 60)]
     assert kept == [False, True]
     assert not theorems.keeps_rate(mgd.FullyConnected(2, 50, 1, "square"), FAN, SIGNS, SMALLEST, 5.0, 200)  # diverges
 
@@ -195,6 +221,7 @@ def test_labels_that_are_too_large_are_unmet():
     run = certificates.observed_descent(FC, FC.init(0), CORNERS, 3 * Y, 0.001, 1)
     comparison = theorems.convergence(FC, run, CORNERS, 3 * Y, S_1, largest_label=2.0)
     assert not comparison.premises[1].holds
+    assert theorems.convergence(FC, run, CORNERS, 3 * Y, S_1).premises[1].right[0] == 1
 
 
 def small_run(**options):
@@ -230,7 +257,12 @@ def test_the_reason_for_a_singular_limit_is_named():
         (lambda: OpenConstants(power=-1), ValueError, "power must be a finite number ≥ 0"),
         (lambda: OpenConstants(width=0), ValueError, "width must be a finite number > 0"),
         (lambda: theorems.sufficient_width(lambda m: False, largest=9), ValueError, "largest must allow a width"),
-        (lambda: theorems.induction_hypothesis(small_run()[1], 30.0), ValueError, "step_size must be below 2/λ_min"),
+        (
+            lambda: theorems.induction_hypothesis(small_run()[1], 30.0),
+            ValueError,
+            r"step_size must be below 2/λ_min\(K\^\(H\)\) = 0.0666667, got 0.1$",
+        ),
+        (lambda: theorems.induction_hypothesis(small_run()[1], 20.0), ValueError, "= 0.1, got 0.1$"),
         (
             lambda: theorems.induction_hypothesis(small_run(normalisation="mean")[1], 0.1),
             ValueError,

@@ -112,6 +112,15 @@ def test_averaged_frobenius_norm_of_section_4():
     expected = 2 * math.sqrt(3) * residual / (0.4 * math.sqrt(12))
     np.testing.assert_allclose(comparison.right, np.full((6, 2), expected), rtol=1e-10)
     assert not training.averaged_drift(FC, run, 0.4, constant=1e-3).holds
+    np.testing.assert_allclose(training.averaged_drift(FC, run, 0.4).right, np.full((6, 2), expected / 2), rtol=1e-10)
+
+
+def test_before_the_first_step_nothing_has_drifted():
+    options = {"distances": True, "predictions": True}
+    run = mgd.gradient_descent(FC, FC.init(4), CORNERS, SIGNS, 0.02, 0, **options)
+    for comparison in (training.averaged_drift(FC, run, 0.4), training.weight_drift(FC, run, CORNERS, 0.4)):
+        assert comparison.holds
+        np.testing.assert_array_equal(comparison.left, 0)
 
 
 # ------------------------------------------------------------------ always
@@ -152,6 +161,16 @@ def test_within_the_doubling_radius_nothing_more_than_doubles(net):
     assert there.c_w0 <= 2 * true.c_w0
     assert there.a_20 <= 2 * true.a_20
     assert constants.layer_norms(net, start.map(moved), X).max() <= 2 * true.c_x0
+
+
+def test_the_doubling_radius_is_the_first_that_doubles_a_constant():
+    # x^(2) moves by √c_σ L c_x0 (1 + c_x) R at most, c_σ = 1 and L = √2, c_x = 2 √2 c_w0
+    steep = InitialConstants(c_w0=0.5, c_x0=3.0, a_20=0.4, a_40=1.0)
+    assert training.doubling_radius(FC, steep) == pytest.approx(1 / (math.sqrt(2) * (1 + math.sqrt(2))))
+    flat = mgd.Activation(lambda z: 0.01 * np.sin(z), lambda z: 0.01 * np.cos(z), lipschitz=0.01, smoothness=0.01)
+    net = mgd.ResNet(3, 12, 3, flat)
+    assert training.doubling_radius(net, InitialConstants(0.1, 100.0, 0.2, 1.0)) == 0.1
+    assert training.doubling_radius(net, InitialConstants(0.2, 100.0, 0.1, 1.0)) == 0.1
 
 
 # ------------------------------------------------------------------ where they fail
@@ -203,6 +222,9 @@ def test_inputs_that_are_no_unit_vectors_are_reported():
     step = dynamics.descent_step(FC, FC.init(0), 2 * CORNERS, SIGNS, 1e-3)
     with pytest.warns(UserWarning, match="Lemma B.5 asks for unit inputs"):
         assert not training.weight_step(step).premises[0].holds
+    run = mgd.gradient_descent(RESNET, RESNET.init(0), 2 * CORNERS, SIGNS, 1e-3, 1, distances=True)
+    with pytest.warns(UserWarning, match="Lemma C.5 asks for unit inputs"):
+        assert not training.weight_drift(RESNET, run, 2 * CORNERS, 0.4).premises[0].holds
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 Normalised as in `minimal_gd.theory.poster`.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
@@ -137,14 +139,11 @@ def steps_to(G: NDArray, residual: NDArray, step_size: float, share: float) -> i
         raise ValueError(f"share must be a number between 0 and 1, and neither, got {share}")
     eigenvalues, squares = projections(G, residual)
     factors = np.abs(1 - step_size * eigenvalues)
-    low, high = 0, 1
 
     def reached(k: int) -> bool:
         return bool(factors ** (2 * k) @ squares <= share * squares.sum())
 
-    while not reached(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return high
+    enough = 1
+    while not reached(enough):
+        enough *= 2
+    return bisect_left(range(enough), True, key=reached)

@@ -52,8 +52,15 @@ def at_least_two_layers(net: Network, statement: str) -> None:
         raise ValueError(f"net must have depth ≥ 2 for {statement}, got {net}")
 
 
-def warn_unless_unit(X: NDArray, statement: str) -> None:
+def warn_unless_unit(X: NDArray, statement: str, stacklevel: int = 3) -> None:
     """Warn, naming the statement, where an input is not a unit vector.
+
+    Parameters
+    ----------
+    X : (n, …) array
+    statement : str
+    stacklevel : int
+        As for `warnings.warn`; 3 is the line that called our caller.
 
     Warns
     -----
@@ -63,7 +70,7 @@ def warn_unless_unit(X: NDArray, statement: str) -> None:
     norms = np.linalg.norm(X.reshape(len(X), -1), axis=1)
     i = int(np.argmax(np.abs(norms - 1)))
     if abs(norms[i] - 1) > _UNIT:
-        warnings.warn(f"{statement} asks for unit inputs, got ‖x_{i}‖ = {norms[i]:.6g}", stacklevel=3)
+        warnings.warn(f"{statement} asks for unit inputs, got ‖x_{i}‖ = {norms[i]:.6g}", stacklevel=stacklevel)
 
 
 def unit_inputs(X: NDArray) -> Comparison:

@@ -63,7 +63,7 @@ def lipschitz_and_smooth(
     reach = validate.positive_number("reach", reach)
     z = np.linspace(-reach, reach, validate.integer("points", points, least=2))
     sigma, slope = activation.sigma(z), activation.dsigma(z)
-    at_zero = abs(float(activation.sigma(np.zeros(1))[0]))
+    at_zero = abs(activation.sigma(np.zeros(1)).item())
     left = [at_zero, *(np.max(np.abs(np.diff(values)) / np.diff(z)) for values in (sigma, slope))]
     if constant is None:
         bounds = [at_zero, activation.lipschitz, activation.smoothness]
@@ -105,8 +105,8 @@ def normalisation(activation: str | Activation) -> Comparison:
     Paper: c_σ, section 3.2.
     """
     activation = activations.get(activation)
-    second_moment, _ = gaussian.second_moment(activation.sigma, np.ones(1))
-    return compare("c_σ = 1/E[σ(z)²]", activation.c_sigma, "=", 1 / second_moment[0], _QUADRATURE)
+    second_moment, _ = gaussian.second_moment(activation.sigma, 1.0)
+    return compare("c_σ = 1/E[σ(z)²]", activation.c_sigma, "=", 1 / second_moment, _QUADRATURE)
 
 
 # ------------------------------------------------------------------ the networks

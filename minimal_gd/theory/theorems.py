@@ -6,6 +6,7 @@ The theorems leave constants open, `OpenConstants`: a program can check the rate
 widths scale, never that a width is big enough for the theorem.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -204,10 +205,7 @@ def sufficient_width(suffices: Callable[[int], bool], largest: int = 2**14) -> i
         if high == largest:
             raise ValueError(f"largest must allow a width that suffices, got {largest}, which does not")
         low, high = high, min(2 * high, largest)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if suffices(middle) else (middle, high)
-    return high
+    return bisect_left(range(high), True, lo=low + 1, key=suffices)
 
 
 def _rate(run: Trajectory, smallest: float) -> NDArray:

@@ -48,12 +48,11 @@ def gradient_bounds(net: Network, given: InitialConstants) -> NDArray:
     perturbation.require_bounds(net, "lipschitz")
     H, base = net.depth, 4 * patch_lipschitz(net) * given.a_20 * given.c_x0
     if constants.is_residual(net):
-        growth = [constants.growth_of_residual(net, given.c_w0)] * H
+        growth = np.full(H, constants.growth_of_residual(net, given.c_w0))
     else:
-        c_x = constants.growth_per_layer(net, given.c_w0)
-        growth = [c_x ** (H - h) for h in range(1, H + 1)]
-    hidden = [base * net.limit_layer(h)[1] * growth[h - 1] for h in range(1, H + 1)]
-    return np.array([*hidden, 2 * given.c_x0])
+        growth = constants.growth_per_layer(net, given.c_w0) ** np.arange(H - 1, -1, -1)  # c_x^(H-h)
+    betas = [net.limit_layer(h)[1] for h in range(1, H + 1)]
+    return np.append(base * growth * betas, 2 * given.c_x0)
 
 
 def doubling_radius(net: Network, given: InitialConstants) -> float:
@@ -177,7 +176,7 @@ def step_premises(
     step: DescentStep, number: str, start: Parameters | None, given: InitialConstants | None
 ) -> tuple[InitialConstants, tuple[Comparison, ...]]:
     """The constants, and: unit inputs, true constants, the step's two ends within the doubling radius (last)."""
-    premises.warn_unless_unit(step.X, f"Lemma {appendix(step.net)[0]}.{number}")
+    premises.warn_unless_unit(step.X, f"Lemma {appendix(step.net)[0]}.{number}", stacklevel=4)
     start = step.before if start is None else start
     given, asked = perturbation.constants_and_premises(step.net, start, step.X, given)
     allowed = doubling_radius(step.net, given)
