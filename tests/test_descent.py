@@ -231,5 +231,14 @@ def test_progress_is_shown_on_request_only(capsys):
     case = problem(NETS[0], n=6, seed=0)
     mgd.gradient_descent(*case.everything, 1e-3, 3)
     assert capsys.readouterr().err == ""
-    mgd.gradient_descent(*case.everything, 1e-3, 3, progress=True)
-    assert "3/3" in capsys.readouterr().err
+    run = mgd.gradient_descent(*case.everything, 1e-3, 3, progress=True)
+    shown = capsys.readouterr().err
+    assert "3/3" in shown
+    assert f"loss {run.loss[3]:.2e}" in shown
+
+
+def test_progress_is_not_drawn_at_every_step(capsys):
+    """A line for each would take longer than a small step."""
+    case = problem(NETS[0], n=6, seed=0)
+    mgd.gradient_descent(*case.everything, 1e-3, 200, progress=True)
+    assert capsys.readouterr().err.count("\r") < 200
