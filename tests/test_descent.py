@@ -10,6 +10,7 @@ from strategies import problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minimal_gd as mgd
+from minimal_gd.recorder import Recorder
 from minimal_gd.step import Step
 from minimal_gd.trajectory import Trajectory
 
@@ -200,6 +201,15 @@ def test_an_observer_sees_every_so_many_steps_and_what_it_returns_is_kept():
     assert run.observed_steps.tolist() == [0, 4, 8]
     np.testing.assert_array_equal(run.observed[0], case.params.W[0][0])
     assert (run.observed[1] != run.observed[2]).any()  # copies, not the array in training
+
+
+def test_a_recorder_observes_every_step_unless_told_otherwise():
+    case = problem(NETS[0], n=6, seed=0)
+    recorder = Recorder(1e-3, "sum", observe=lambda k, params: k)
+    for _ in range(3):
+        recorder.loss.append(1.0)
+        recorder.observe_if_due(case.params)
+    assert recorder.observed_steps == [0, 1, 2]
 
 
 def test_an_observer_cannot_change_the_parameters():

@@ -13,7 +13,7 @@ RECORDED = {"predictions": True, "distances": True, "observe": lambda k, params:
 
 @pytest.mark.parametrize("net", NETS[:2], ids=repr)
 @pytest.mark.parametrize("normalisation", ["sum", "mean"])
-@pytest.mark.parametrize("stop", [3, 4])  # where the observer has just been called, and where it has not
+@pytest.mark.parametrize("stop", [0, 3, 4])  # where the observer has just been called, and where it has not
 def test_a_run_in_two_parts_has_the_bits_of_one_in_a_single_part(net, normalisation, stop):
     case = problem(net, n=6, seed=0)
     options = {"normalisation": normalisation, **RECORDED}

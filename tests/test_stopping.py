@@ -25,7 +25,7 @@ def test_divergence_names_the_step_and_the_limit_and_keeps_what_was_recorded():
         mgd.gradient_descent(*case.everything, 50 * limit, 500, predictions=True)
     error = caught.value
     run = error.trajectory
-    assert f"2/λ_max(G) = {limit:.3g}" in str(error)
+    assert f"2/λ_max(G) = {limit:.3g} (G = ΣG^(h) where" in str(error)
     assert f"at step {error.step}" in str(error)
     assert run.steps == error.step < 500
     assert len(run.predictions) == len(run.loss)
