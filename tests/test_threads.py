@@ -23,14 +23,20 @@ def blas_threads() -> set[int]:
 
 
 @pytest.fixture
-def team():
+def begun():
+    """How many threads there are that were not there before."""
+    before = set(threading.enumerate())
+    return lambda: len(set(threading.enumerate()) - before)
+
+
+@pytest.fixture
+def team(begun):
     """Three threads: the calling one and two others."""
-    before = threading.active_count()
     team = Team(3)
-    assert threading.active_count() == before + 2
+    assert begun() == 2
     yield team
     team.close()
-    assert threading.active_count() == before
+    assert begun() == 0
 
 
 # ---------------------------------------------------------------------- a team
@@ -145,39 +151,36 @@ def three_blas_threads():
 
 
 @pytest.mark.usefixtures("three_blas_threads")
-def test_a_team_is_as_large_as_blas_had_threads_which_has_one_meanwhile():
-    before = threading.active_count()
+def test_a_team_is_as_large_as_blas_had_threads_which_has_one_meanwhile(begun):
     for _ in range(2):
         with threads.threads() as outer, threads.threads() as inner:
             assert blas_threads() == {1}
             assert len(outer._members) == len(inner._members) == 2
-            assert threading.active_count() == before + 4  # none but the members
+            assert begun() == 4  # none but the members
         assert blas_threads() == {3}
-    assert threading.active_count() == before
+    assert begun() == 0
 
 
 @pytest.mark.usefixtures("three_blas_threads")
-def test_one_thread_has_no_others_and_leaves_none():
-    before = threading.active_count()
+def test_one_thread_has_no_others_and_leaves_none(begun):
     for _ in range(2):
         with one_thread():
             assert blas_threads() == {1}
-            assert threading.active_count() == before + 1  # the one that is to lift the limit
+            assert begun() == 1  # the one that is to lift the limit
             with threads.threads() as run:
                 assert run._members == []
         assert blas_threads() == {3}
         with threads.threads() as run:
             assert len(run._members) == 2
-    assert threading.active_count() == before
+    assert begun() == 0
 
 
 @pytest.mark.usefixtures("three_blas_threads")
-def test_one_blas_thread_runs_in_the_calling_one():
-    before = threading.active_count()
+def test_one_blas_thread_runs_in_the_calling_one(begun):
     with one_blas_thread() as run:
         assert blas_threads() == {1}
         assert list(run(lambda part: threading.get_ident(), [1, 2])) == [threading.get_ident()] * 2
-        assert threading.active_count() == before
+        assert begun() == 0
 
 
 @pytest.mark.usefixtures("three_blas_threads")
