@@ -85,6 +85,17 @@ def test_where_the_executor_breaks_nothing_more_is_submitted():
     assert list(dict(outcomes(alone, abs, CASES, together=1))) == alone.submitted == CASES[:1]
 
 
+def test_cases_that_are_done_after_all_count_though_the_executor_takes_no_more():
+    class Short(Pool):
+        def submit(self, *arguments):
+            self.is_broken = len(self.submitted) >= 2
+            return super().submit(*arguments)
+
+    pool = Short()
+    assert dict(outcomes(pool, abs, CASES, together=2)) == {case: f"done {case}" for case in CASES[:2]}
+    assert pool.submitted == CASES[:3]
+
+
 def test_a_wait_is_a_second_long_at_most():
     """So that Ctrl-C comes through on Windows."""
     waits = []
