@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import sweep_measures
-from sweep_measures import SEEDS, Here, assert_same_results
+from sweep_measures import SEEDS, Here
 
 from minimal_gd import results
 from minimal_gd.results import Folder, measure_code, versions
@@ -53,14 +53,6 @@ def test_the_name_of_a_file_is_that_of_the_measure_and_a_digest_of_the_case(stor
     """Another name, and nobody finds what was computed before."""
     digest = hashlib.sha256(b'{"seed": 0}').hexdigest()[:32]
     assert sorted(file.name for file in store.path.iterdir()) == [f"slow-{digest}.npz", "sweep.lock"]
-
-
-def test_the_order_of_the_names_in_a_case_plays_no_part(tmp_path):
-    case = {"depth": 1, "architecture": "ResNet", "width": 2, "seed": 0}
-    first = sweep(sweep_measures.gram, [case], tmp_path, executor=Here())
-    again = sweep(sweep_measures.gram, [dict(sorted(case.items()))], tmp_path, executor=Here())
-    assert_same_results(again, first)
-    assert len(list(tmp_path.glob("*.npz"))) == 1
 
 
 def test_a_folder_in_a_folder_that_is_not_there_is_made(tmp_path):

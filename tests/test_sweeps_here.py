@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sweep_measures
 import tqdm
-from sweep_measures import SEEDS, Here
+from sweep_measures import SEEDS, Here, assert_same_results
 
 from minimal_gd import sweeps, workers
 from minimal_gd.results import versions
@@ -187,6 +187,14 @@ def test_results_of_workers_of_another_version_are_not_kept(tmp_path, outdated):
 
 def test_results_of_workers_of_another_version_are_kept_on_request(tmp_path):
     assert len(sweep(sweep_measures.slow, SEEDS, tmp_path, executor=Elsewhere(), outdated="keep")) == 6
+
+
+def test_the_order_of_the_names_in_a_case_plays_no_part(tmp_path):
+    case = {"depth": 1, "architecture": "ResNet", "width": 2, "seed": 0}
+    first = sweep(sweep_measures.gram, [case], tmp_path, executor=Here())
+    again = sweep(sweep_measures.gram, [dict(sorted(case.items()))], tmp_path, executor=Here())
+    assert_same_results(again, first)
+    assert len(list(tmp_path.glob("*.npz"))) == 1
 
 
 def test_names_that_are_no_text_are_refused(tmp_path):
