@@ -155,7 +155,7 @@ def parallel_pairs(X: NDArray, tolerance: float = 1e-12) -> list[tuple[int, int]
         signs = np.where(cosines[near] < 0, -1, 1)[:, None]
         distance = np.linalg.norm(directions[i + 1 + near] - signs * directions[i], axis=1)
         is_parallel = is_zero[i + 1 :] | is_zero[i]
-        is_parallel[near[2 * np.arcsin(np.minimum(distance / 2, 1)) <= tolerance]] = True
+        is_parallel[near[2 * np.arcsin(distance / 2) <= tolerance]] = True
         pairs += [(i, i + 1 + int(j)) for j in np.flatnonzero(is_parallel)]
     return pairs
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from minimal_gd.validate import describe
 
 # Odd multiples of an irrational step: no point falls on a kink at a rational place such as 0, ½ or 1.
-_POINTS = np.arange(-353, 354, 2) * (math.sqrt(2) / 50)
+_POINTS = np.arange(-353, 355, 2) * (math.sqrt(2) / 50)
 _STEP = 2.0**-14
 
 

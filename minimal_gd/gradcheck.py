@@ -190,7 +190,7 @@ def _layer_pairs(
         raise ValueError(f"{first_name}.W must hold {len(second.W)} arrays as {second_name}.W, got {len(first.W)}")
     names = [f"{first_name}.W[{h}]" for h in range(len(first.W))] + [f"{first_name}.a"]
     for name, one, other in zip(names, (*first.W, first.a), (*second.W, second.a), strict=True):
-        other = validate.real_array(name.replace(first_name, second_name, 1), other, np.float64)
+        other = validate.real_array(name.replace(first_name, second_name), other, np.float64)
         yield validate.shaped_array(name, one, other.shape, f"as in {second_name}", np.float64), other
 
 
@@ -203,7 +203,7 @@ def _predictions(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
 def _require_a_move(net: Network, params: Parameters, direction: Parameters, step: float) -> None:
     """Adding t v to θ is to leave at least half of it after rounding, in every layer."""
-    layers = [(f"params.W[{h}]", W, V) for h, (W, V) in enumerate(zip(params.W, direction.W, strict=True))]
+    layers = [(f"params.W[{h}]", W, direction.W[h]) for h, W in enumerate(params.W)]
     if net.train_output:
         layers.append(("params.a", params.a, direction.a))
     for name, array, V in layers:
@@ -217,7 +217,7 @@ def _require_a_move(net: Network, params: Parameters, direction: Parameters, ste
 def _moved(net: Network, params: Parameters, direction: Parameters, t: complex) -> Parameters:
     """θ + t v."""
     W = tuple(W + t * V for W, V in zip(params.W, direction.W, strict=True))
-    return Parameters(W, params.a + (t if net.train_output else 0 * t) * direction.a)
+    return Parameters(W, params.a + t * net.train_output * direction.a)
 
 
 def _unit_directions(params: Parameters, gradient: Parameters) -> Iterator[tuple[Parameters, NDArray]]:

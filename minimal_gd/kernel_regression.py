@@ -59,8 +59,8 @@ def kernel_regression(K: NDArray, y: NDArray, K_new: NDArray) -> NDArray:
     K_new = validate.real_array("K_new", K_new, np.float64)
     if K_new.ndim != 2 or K_new.shape[1] != len(K):
         raise ValueError(f"K_new must have shape (k, {len(K)}), a column for every row of K, got shape {K_new.shape}")
-    of_K, of_y, of_K_new = exponents = [power_of_two(array) for array in (K, y, K_new)]
-    K, y, K_new = (np.ldexp(array, -exponent) for array, exponent in zip((K, y, K_new), exponents, strict=True))
+    of_K, of_y, of_K_new = power_of_two(K), power_of_two(y), power_of_two(K_new)
+    K, y, K_new = np.ldexp(K, -of_K), np.ldexp(y, -of_y), np.ldexp(K_new, -of_K_new)
     try:
         alpha = solve(K, y, assume_a="pos")
     except LinAlgError as error:

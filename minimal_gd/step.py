@@ -7,7 +7,6 @@ sizes of the problem alone, so that the same seed gives the same bits on any num
 
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -99,12 +98,12 @@ class Step:
 
     def evaluate(self) -> float:
         """Go forward and back: return L(θ(k)), a sum, and leave η (u_i - y_i) δ_i in the workspace."""
-        deque(self.run(self._forward_and_backward, self._samples), maxlen=0)
+        list(self.run(self._forward_and_backward, self._samples))  # all of them: `map` is lazy
         return half_square(self.residual)
 
     def descend(self) -> None:
         """After `evaluate`, take the step: θ(k+1) = θ(k) - η ∂L/∂θ."""
-        deque(self.run(self._descend, self._units), maxlen=0)
+        list(self.run(self._descend, self._units))
         if self.net.train_output:
             a = self.params.a
             np.subtract(a, self.net.output_gradient(self.work, self._upstream, out=self._output_update), out=a)

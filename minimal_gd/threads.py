@@ -10,7 +10,6 @@ calling thread works too, and the others wait on a queue for the next function a
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -45,7 +44,7 @@ class _SingleThreadedBlas:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._count = 1
+        self._count: int
         self._heir: ThreadPoolExecutor | None = None
         self._limit = ExitStack()
 
@@ -120,13 +119,11 @@ class Team:
 
     def __call__(self, function: Callable[[Any], Any], parts: list) -> list:
         """Return what `function` gives for every part, in order, or raise what it raised, once all have stopped."""
-        if len(parts) <= 1 or not self._rounds:
-            return [function(part) for part in parts]
-        if not self._members:
+        if not self._members and len(parts) > 1:
             self._start()
         results = [None] * len(parts)
         rest = iter(list(enumerate(parts)))
-        helpers = self._rounds[: len(parts) - 1]
+        helpers = self._rounds[: max(len(parts) - 1, 0)]
         for rounds in helpers:
             rounds.put((function, rest, results))
         errors = [_take(function, rest, results)]
@@ -172,7 +169,7 @@ def _take(function: Callable[[Any], Any], rest: Iterator[tuple[int, Any]], resul
         for place, part in rest:
             results[place] = function(part)
     except BaseException as error:
-        deque(rest, maxlen=0)
+        list(rest)
         return error
     return None
 

@@ -79,6 +79,7 @@ def run_tests(path: Path, source: str, arguments: list[str]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    tqdm.tqdm._instances.clear()  # the bar of the process that forked: a test's own is not below it
     os.chdir(ROOT / "tests")
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -129,9 +130,10 @@ def run_file(path: Path, arguments: list[str], again: bool, workers: int, end: f
         pending = list(session.pending_work_items) + (list(survivors_of(session)) if again else [])
         if not pending:
             return
+        bar = tqdm.tqdm(pending, desc=str(path.relative_to(PACKAGE)), unit="mutant")
         limit = 3 * max(seconds_of_tests(path, arguments), SECONDS)
         running: dict[BaseProcess, tuple[str, float, float]] = {}
-        for item in tqdm.tqdm(pending, desc=str(path.relative_to(PACKAGE)), unit="mutant"):
+        for item in bar:
             if time.monotonic() > end:
                 break
             while len(running) == workers:

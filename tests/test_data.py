@@ -1,10 +1,10 @@
-"""Points on the sphere, the packaged digits, labels, and parallel samples."""
+"""Points on the sphere, the packaged digits, and labels."""
 
 from importlib.resources import files
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minimal_gd import data
@@ -51,6 +51,13 @@ def test_the_packaged_file_is_the_documented_one():
     assert y[:10].tolist() == list(range(10))
     assert X[0, :16].tolist() == [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]
     assert "CC BY 4.0" in files("minimal_gd").joinpath("digits/README.md").read_text(encoding="utf-8")
+
+
+def test_the_packaged_file_is_read_without_pickle(monkeypatch):
+    load, options = np.load, []
+    monkeypatch.setattr(np, "load", lambda *arguments, **named: options.append(named) or load(*arguments, **named))
+    data._all_digits.__wrapped__()
+    assert options == [{"allow_pickle": False}]
 
 
 def test_all_digits_are_centred_images_of_unit_norm_with_their_own_labels():
@@ -126,71 +133,6 @@ def test_corrupted_labels_are_chosen_anywhere_and_drawn_uniformly():
     assert np.abs(np.unique(corrupted[changed], return_counts=True)[1] - 2000).max() < 6 * np.sqrt(1800)
 
 
-@settings(deadline=None)
-@given(
-    d=st.integers(1, 6),
-    sign=st.sampled_from([-1, 1]),
-    exponent=st.integers(-150, 150),
-    mantissa=st.floats(1, 10),
-    seed=st.integers(0, 2**32),
-)
-def test_a_multiple_of_a_sample_is_found_whatever_its_length(d, sign, exponent, mantissa, seed):
-    X = data.sphere(4, d, seed)
-    X[2] = sign * mantissa * 10.0**exponent * X[0]
-    if d == 1:
-        assert data.parallel_pairs(X) == [(i, j) for i in range(4) for j in range(i + 1, 4)]
-    else:
-        assert data.parallel_pairs(X) == [(0, 2)]
-    with pytest.raises(ValueError, match=r"X .*samples 0 and .* are parallel"):
-        data.require_no_parallel(X)
-
-
-@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
-@pytest.mark.parametrize("sign", [-1, 1])
-@pytest.mark.parametrize(("angle", "found"), [(0, True), (1e-13, True), (1e-9, False), (1e-11, False)])
-def test_angles_are_told_apart_far_below_what_a_cosine_resolves(scale, sign, angle, found):
-    first, orthogonal = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 2)))[0].T
-    X = np.array([first, sign * scale * (np.cos(angle) * first + np.sin(angle) * orthogonal)])
-    assert data.parallel_pairs(X) == ([(0, 1)] if found else [])
-
-
-@pytest.mark.parametrize(("tolerance", "angle"), [(0.1, 0.09), (0.9, 0.8), (1.2, 1.1), (1.5, 1.3), (2.0, np.pi / 2)])
-def test_a_wide_tolerance_finds_every_pair_within_it(tolerance, angle):
-    X = np.array([[1, 0], [np.cos(angle), np.sin(angle)], [-np.cos(angle), np.sin(angle)]])
-    assert {(0, 1), (0, 2)} <= set(data.parallel_pairs(X, tolerance))
-
-
-def test_a_zero_sample_is_parallel_to_all():
-    X = np.array([[1.0, 0], [0, 0], [0, 1]])
-    assert data.parallel_pairs(X) == [(0, 1), (1, 2)]
-    with pytest.raises(ValueError, match=r"X .*zero sample.* at 1"):
-        data.require_no_parallel(X)
-    with pytest.raises(ValueError, match=r"X .*zero sample"):
-        data.require_no_parallel(np.zeros((1, 3)))
-
-
-def test_parallel_images_and_integers_are_found_and_inputs_left_alone():
-    X = np.random.default_rng(0).integers(1, 9, (5, 2, 3, 3)).astype(np.int8)
-    X[4] = -X[1]
-    X.flags.writeable = False
-    before = X.copy()
-    assert data.parallel_pairs(X) == [(1, 4)]
-    np.testing.assert_array_equal(X, before)
-    assert data.parallel_pairs([[1, 2], [2, 4], [3, 5]]) == [(0, 1)]
-
-
-def test_a_sample_and_its_opposite_are_found_in_float32():
-    X = data.sphere(10, 8, 0).astype(np.float32)
-    X[7], X[8] = -X[2], X[3]
-    assert data.parallel_pairs(X) == [(2, 7), (3, 8)]
-
-
-def test_of_many_parallel_pairs_the_first_are_named():
-    X = np.outer(np.arange(1, 6), [1.0, 2, 3])
-    with pytest.raises(ValueError, match=r"samples 0 and 1 are parallel; samples 0 and 2 .*and 5 pairs more"):
-        data.require_no_parallel(X)
-
-
 NOT_SIZES = [(0, ValueError), (-1, ValueError), (2.5, TypeError), (3.0, TypeError), ("3", TypeError), (True, TypeError)]
 NOT_SEEDS = [
     (-1, ValueError),
@@ -260,30 +202,3 @@ BAD_ARRAYS = [([1j, 0], TypeError), (["a", "b"], TypeError), ([None, 1], TypeErr
 def test_labels_that_are_no_finite_vector_are_refused(y, error):
     with pytest.raises(error, match=r"^y must .* got"):
         data.corrupted_labels(y, 0.5, 0)
-
-
-@pytest.mark.parametrize(
-    ("X", "error"),
-    [
-        *(([row, [1, 2]], error) for row, error in BAD_ARRAYS),
-        ([1.0, 2.0], ValueError),
-        (np.zeros((0, 3)), ValueError),
-        (np.zeros((3, 0)), ValueError),
-        ([[1, 2], [3]], ValueError),
-        (None, TypeError),
-    ],
-)
-def test_inputs_that_are_no_finite_samples_are_refused(X, error):
-    for function in (data.parallel_pairs, data.require_no_parallel):
-        with pytest.raises(error, match=r"^X must .* got"):
-            function(X)
-
-
-@pytest.mark.parametrize(
-    ("tolerance", "error"),
-    [(0, ValueError), (-1e-12, ValueError), (np.inf, ValueError), ("1", TypeError), (None, TypeError)],
-)
-def test_a_tolerance_that_is_not_finite_and_positive_is_refused(tolerance, error):
-    for function in (data.parallel_pairs, data.require_no_parallel):
-        with pytest.raises(error, match=r"^tolerance must be a finite number > 0, got"):
-            function(np.eye(3), tolerance)

@@ -10,6 +10,7 @@ from strategies import problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minimal_gd as mgd
+from minimal_gd.recorder import Recorder
 from minimal_gd.step import Step
 from minimal_gd.trajectory import Trajectory
 
@@ -202,6 +203,15 @@ def test_an_observer_sees_every_so_many_steps_and_what_it_returns_is_kept():
     assert (run.observed[1] != run.observed[2]).any()  # copies, not the array in training
 
 
+def test_a_recorder_observes_every_step_unless_told_otherwise():
+    case = problem(NETS[0], n=6, seed=0)
+    recorder = Recorder(1e-3, "sum", observe=lambda k, params: k)
+    for _ in range(3):
+        recorder.loss.append(1.0)
+        recorder.observe_if_due(case.params)
+    assert recorder.observed_steps == [0, 1, 2]
+
+
 def test_an_observer_cannot_change_the_parameters():
     case = problem(NETS[0], n=6, seed=0)
 
@@ -231,5 +241,14 @@ def test_progress_is_shown_on_request_only(capsys):
     case = problem(NETS[0], n=6, seed=0)
     mgd.gradient_descent(*case.everything, 1e-3, 3)
     assert capsys.readouterr().err == ""
-    mgd.gradient_descent(*case.everything, 1e-3, 3, progress=True)
-    assert "3/3" in capsys.readouterr().err
+    run = mgd.gradient_descent(*case.everything, 1e-3, 3, progress=True)
+    shown = capsys.readouterr().err
+    assert "3/3" in shown
+    assert f"loss {run.loss[3]:.2e}" in shown
+
+
+def test_progress_is_not_drawn_at_every_step(capsys):
+    """A line for each would take longer than a small step."""
+    case = problem(NETS[0], n=6, seed=0)
+    mgd.gradient_descent(*case.everything, 1e-3, 200, progress=True)
+    assert capsys.readouterr().err.count("\r") < 200

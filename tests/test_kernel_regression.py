@@ -141,6 +141,16 @@ def test_it_interpolates_and_is_linear_in_y():
     np.testing.assert_allclose(mgd.kernel_regression(K, y, new), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("of_K", [1e-250, 3.0, 1e250])
+@pytest.mark.parametrize("of_y", [1e-250, 1e250])
+def test_its_size_is_that_of_the_new_rows_and_the_targets_over_that_of_the_kernel(of_K, of_y):
+    """Nothing over- or underflows on the way: the sizes of K and of K_new cancel."""
+    K, y = positive_definite(4, seed=0), np.array([1.0, -1.0, 2.0, 0.5])
+    new = np.random.default_rng(1).standard_normal((3, 4))
+    predicted = mgd.kernel_regression(of_K * K, of_y * y, 7 * of_K * new)
+    np.testing.assert_allclose(predicted, 7 * of_y * mgd.kernel_regression(K, y, new), rtol=1e-12)
+
+
 def test_what_it_cannot_solve_is_refused():
     K, y = np.eye(3), np.ones(3)
     for arguments, message in [

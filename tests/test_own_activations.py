@@ -7,6 +7,7 @@ import pytest
 from numpy.polynomial import Polynomial
 
 import minimal_gd as mgd
+from minimal_gd.derivative_check import require_derivative
 
 CUBIC = Polynomial([1.0, 0.0, -0.5, 0.1])
 DTYPES = [np.float32, np.float64]
@@ -72,6 +73,58 @@ def test_a_wrong_slope_is_refused_with_both_values(dsigma):
     assert measured == pytest.approx(float(bell_slope(np.array(z))), rel=1e-4, abs=1e-7)
 
 
+def test_of_all_wrong_places_the_worst_is_named():
+    """Right up to 1, the sign wrong beyond: worst at the first point after 1."""
+    with pytest.raises(ValueError, match=r"at z = 1\.0"):
+        mgd.Activation(np.tanh, lambda z: np.where(z > 1, -bell_slope(z), bell_slope(z)))
+    # the largest sum of both is at 0, the largest difference after 1
+    with pytest.raises(ValueError, match=r"at z = 1\.0"):
+        mgd.Activation(np.tanh, lambda z: np.where(z > 1, -bell_slope(z), bell_slope(z) + 0.001))
+
+
+def test_a_slope_may_be_off_by_a_ten_millionth_of_itself_and_of_the_largest():
+    linear = lambda z: 3 * z  # noqa: E731
+    require_derivative(linear, lambda z: np.full(z.shape, 3 + 3 * 1.9e-7), "mine")
+    with pytest.raises(ValueError, match="dsigma must be the derivative of sigma"):
+        require_derivative(linear, lambda z: np.full(z.shape, 3 + 3 * 2.1e-7), "mine")
+
+
+def test_differences_of_large_values_may_be_off_by_their_rounding():
+    require_derivative(lambda z: z + 1e6, np.ones_like, "far up")
+    with pytest.raises(ValueError, match="dsigma must be the derivative of sigma"):
+        require_derivative(lambda z: z + 1e6, lambda z: np.full(z.shape, 1 + 3e-5), "far up")
+
+
+def test_a_function_that_is_zero_everywhere_has_slope_zero():
+    assert require_derivative(np.zeros_like, np.zeros_like, "nothing") == (0, 0)
+
+
+def test_the_largest_slopes_seen_are_returned():
+    slope, curvature = require_derivative(np.tanh, bell_slope, "tanh")
+    assert slope == pytest.approx(1, rel=1e-3)
+    assert curvature == pytest.approx(4 / math.sqrt(27), rel=1e-3)  # of tanh″ at artanh(1/√3)
+
+
+def test_an_activation_is_looked_at_at_354_points_of_10_to_both_sides_and_close_by():
+    seen = {"sigma": [], "dsigma": []}
+
+    def sigma(z):
+        seen["sigma"].append(z.copy())
+        return np.tanh(z)
+
+    def dsigma(z):
+        seen["dsigma"].append(z.copy())
+        return bell_slope(z)
+
+    require_derivative(sigma, dsigma, "tanh")
+    points = seen["dsigma"][0]
+    assert points.shape == (354,)
+    assert 9.98 < -points[0] == points[-1] < 10
+    np.testing.assert_allclose(np.diff(points), math.sqrt(2) / 25)
+    shifts = {name: sorted({round((z - points)[0] * 2**15, 6) for z in zs}) for name, zs in seen.items()}
+    assert shifts == {"sigma": [-2, -1, 0, 1, 2], "dsigma": [-2, 0, 2]}
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e-9, 1e9])
 def test_a_scaled_activation_is_held_to_the_same_standard(scale):
     own = mgd.Activation(lambda z: scale * np.tanh(z), lambda z: scale * bell_slope(z))
@@ -93,6 +146,7 @@ def test_a_scaled_activation_is_held_to_the_same_standard(scale):
         (lambda z: z.astype(str), TypeError, "real.*<U"),
         (lambda z: np.where(z > 9, np.nan, z), ValueError, "finite.*nan at z = 9"),
         (lambda z: np.where(z > 9, np.inf, z), ValueError, "finite.*inf at z = 9"),
+        (lambda z: np.where(z > 9.05, np.inf, np.where(z > 9, np.nan, z)), ValueError, "finite.*nan at z = 9"),
         (math.tanh, TypeError, "array"),  # takes one number only
     ],
 )

@@ -91,7 +91,36 @@ def test_a_large_singular_matrix_has_its_two_ends_too(monkeypatch):
 def test_the_eigenvalues_of_nothing_are_zero(is_large):
     known = spectrum(np.zeros((5, 5)))
     assert (known.smallest, known.largest, known.error) == (0, 0, 0)
+    assert "not known" in known.reason
     assert not known.is_positive_definite
+
+
+def test_the_error_is_that_of_n_entries_and_of_rounding_in_the_dtype(is_large):
+    for K in (np.diag([1.0, 2, 3, 4, 7]), np.diag([-7.0, 2, 3, 4, 5])):
+        assert spectrum(K).error == pytest.approx(5 * 7 * np.finfo(np.float64).eps, rel=1e-12)
+        assert spectrum(K.astype(np.float32)).error == pytest.approx(5 * 7 * np.finfo(np.float32).eps, rel=1e-6)
+        assert spectrum(K, error=0.25).error == pytest.approx(1.25, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_eigenvalues_as_small_or_large_as_numbers_can_be_keep_their_digits(is_large, size):
+    known = spectrum(size * np.diag([1.0, 2, 3, 4, 7]))
+    assert (known.smallest / size, known.largest / size) == pytest.approx((1, 7), rel=1e-12)
+    assert known.is_positive_definite
+
+
+def test_all_eigenvalues_are_given_up_to_a_thousand_samples(monkeypatch):
+    assert spectra.FULL_SPECTRUM_LIMIT == 1000
+    monkeypatch.setattr(spectra, "FULL_SPECTRUM_LIMIT", 5)
+    assert spectrum(np.eye(5)).eigenvalues.shape == (5,)
+    assert spectrum(np.diag(np.arange(1.0, 7))).eigenvalues is None
+
+
+def test_two_samples_have_two_ends(monkeypatch):
+    """As few as Lanczos takes."""
+    monkeypatch.setattr(spectra, "FULL_SPECTRUM_LIMIT", 1)
+    known = spectrum(np.array([[2.0, 1], [1, 2]]))
+    assert (known.smallest, known.largest) == pytest.approx((1, 3), rel=1e-12)
 
 
 def last_limit(net, X):
@@ -127,6 +156,13 @@ def test_parallel_samples_are_named(is_large, net, sign):
     assert not known.is_positive_definite
     assert known.condition == np.inf
     assert (known.eigenvalues is None) == is_large
+
+
+def test_of_many_parallel_samples_three_pairs_are_named(is_large):
+    net, X = mgd.TwoLayerReLU(4, 1), mgd.data.sphere(7, 4, 0)
+    X[3:] = X[2]
+    known = spectrum(*last_limit(net, X), net, X)
+    assert known.reason == "; ".join(f"samples 2 and {j} are parallel" for j in (3, 4, 5))
 
 
 def test_a_parallel_pair_that_does_no_harm_is_not_named(is_large):
@@ -167,6 +203,9 @@ def test_a_polynomial_activation_is_named_from_the_first_sample_too_many(is_larg
         ({"K": [[1, np.nan], [np.nan, 1]]}, "K must be finite"),
         ({"K": np.eye(2), "error": -1}, "error must be a finite number ≥ 0"),
         ({"K": np.eye(2), "error": "0"}, "error must be a finite number ≥ 0"),
+        ({"K": np.eye(2), "net": "ResNet"}, "net must be a Network, got str"),
+        ({"K": np.eye(2), "X": np.ones((3, 2))}, r"X must hold the 2 samples of K, got shape \(3, 2\)"),
+        ({"K": np.eye(2), "X": np.ones(2)}, r"X must hold the 2 samples of K, got shape \(2,\)"),
     ],
 )
 def test_what_is_no_symmetric_matrix_is_refused(arguments, message):

@@ -94,3 +94,21 @@ def test_distances_neither_over_nor_underflow(size):
     pairs = zip((*case.params.W, case.params.a), (*start.W, start.a), strict=True)
     moved = [np.linalg.norm((now - then) / size) for now, then in pairs]
     np.testing.assert_allclose(one.distances(start) / size, moved, rtol=1e-12)
+
+
+def test_one_entry_that_has_come_far_against_the_others_does_not_overflow():
+    case = problem(NET, n=3, seed=0)
+    one = Step(NET, case.params, case.X, case.y, 1e-3, run=map)
+    start = case.params.map(np.copy)
+    start.W[0][2, 3] += 1e200
+    start.W[1][4, 5] -= 1e200
+    np.testing.assert_allclose(one.distances(start), [1e200, 1e200, 0], rtol=1e-12)
+
+
+def test_parameters_of_another_depth_are_refused():
+    case, deeper = problem(NET, n=3, seed=0), mgd.FullyConnected(4, 6, 3).init(0)
+    deeper = mgd.Parameters((case.params.W[0], *deeper.W[1:]), deeper.a)
+    with pytest.raises(ValueError, match="argument"):
+        Step(NET, deeper, case.X, case.y, 1e-3, run=map)
+    with pytest.raises(ValueError, match="argument"):
+        Step(NET, case.params, case.X, case.y, 1e-3, run=map).distances(deeper)

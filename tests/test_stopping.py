@@ -1,18 +1,20 @@
-"""How a run ends early, what it leaves, and how it goes on: divergence, interrupts, checkpoints, resumption."""
+"""How a run ends early, and what it leaves: divergence, exceptions, checkpoints."""
 
 import pickle
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from strategies import problem
 from test_descent import NETS, assert_same_run, stable
 
 import minimal_gd as mgd
+from minimal_gd.step import Step
 from minimal_gd.trajectory import Trajectory
 
 
@@ -23,12 +25,44 @@ def test_divergence_names_the_step_and_the_limit_and_keeps_what_was_recorded():
         mgd.gradient_descent(*case.everything, 50 * limit, 500, predictions=True)
     error = caught.value
     run = error.trajectory
-    assert f"2/λ_max(G) = {limit:.3g}" in str(error)
+    assert f"2/λ_max(G) = {limit:.3g} (G = ΣG^(h) where" in str(error)
     assert f"at step {error.step}" in str(error)
     assert run.steps == error.step < 500
     assert len(run.predictions) == len(run.loss)
     before = mgd.gradient_descent(*case.everything, 50 * limit, error.step - 1)
     np.testing.assert_array_equal(run.loss[:-1], before.loss)
+
+
+@pytest.mark.parametrize("normalisation", ["sum", "mean"])
+@pytest.mark.parametrize("factor", [1.5, -1.0], ids=["predicting 0 is worse", "the first loss is worse"])
+def test_a_loss_of_more_than_1e8_times_the_first_one_and_that_of_predicting_0_is_divergence(factor, normalisation):
+    """A step size that reaches this bound up to 5e-9, found by bisection."""
+    net, params, X, _ = problem(NETS[0], n=3, seed=0).everything
+    y = factor * net.predict(params, X)
+    n = 1 if normalisation == "sum" else 3
+    bound = 1e8 * max(net.loss(params, X, y), 0.5 * y @ y) / n
+
+    def run_of_one_step(log_step_size: float) -> Trajectory:
+        return mgd.gradient_descent(net, params, X, y, np.exp(log_step_size), 1, normalisation=normalisation)
+
+    def beyond(log_step_size: float) -> float:
+        try:
+            return np.log(run_of_one_step(log_step_size).loss[1] / bound)
+        except mgd.DivergenceError as error:
+            return np.log(error.trajectory.loss[1] / bound)
+
+    log_step_size = brentq(beyond, np.log(1e-3), np.log(1e9), xtol=1e-14, rtol=1e-15)
+    slope = (beyond(log_step_size + 1e-6) - beyond(log_step_size - 1e-6)) / 2e-6
+    assert run_of_one_step(log_step_size - 5e-9 / slope).steps == 1
+    with pytest.raises(mgd.DivergenceError, match="grew without bound at step 1"):
+        run_of_one_step(log_step_size + 5e-9 / slope)
+
+
+def test_a_network_that_is_right_from_the_start_takes_no_step():
+    """Its loss is 0, and 1e8 times that of predicting 0: no divergence."""
+    case = problem(NETS[0], n=6, seed=0)
+    params = mgd.Parameters(case.params.W, np.zeros(8))
+    assert mgd.gradient_descent(case.net, params, case.X, np.zeros(6), 1e-3, 5).loss.tolist() == [0]
 
 
 def test_divergence_of_the_mean_loss_states_the_limit_in_that_normalisation():
@@ -50,64 +84,54 @@ def test_a_non_finite_first_loss_is_divergence_at_step_zero():
     case = problem(NETS[0], n=6, seed=0)
     with pytest.raises(mgd.DivergenceError, match="turned non-finite at step 0"):
         mgd.gradient_descent(case.net, case.params, case.X, 1e200 * case.y, 1e-3, 5)
+    with pytest.raises(mgd.DivergenceError, match=r"= unknown, for G is zero or not finite"):
+        mgd.gradient_descent(mgd.FullyConnected(5, 8, 3, "square"), case.params, 1e200 * case.X, case.y, 1e-3, 5)
+
+
+def failing_at(step: int) -> Callable:
+    def fail(k, params):
+        if k == step:
+            raise RuntimeError("enough")
+        return k
+
+    return fail
 
 
 def test_an_exception_in_an_observer_carries_the_trajectory():
     case = problem(NETS[0], n=6, seed=0)
-
-    def fail(k, params):
-        if k == 4:
-            raise RuntimeError("enough")
-        return k
-
     with pytest.raises(RuntimeError, match="enough") as caught:
-        mgd.gradient_descent(*case.everything, 1e-3, 10, observe=fail)
+        mgd.gradient_descent(*case.everything, 1e-3, 10, observe=failing_at(4))
     assert caught.value.trajectory.steps == 4
     assert caught.value.trajectory.observed == [0, 1, 2, 3]
 
 
-@pytest.fixture
-def interruptible():
-    """Python's own handler of SIGINT, also where the tests run in a background job, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+@pytest.mark.parametrize("step", [0, 4])
+def test_an_exception_leaves_a_checkpoint_of_what_was_recorded(tmp_path, step):
+    case, path = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz"
+    with pytest.raises(RuntimeError, match="enough") as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 10, observe=failing_at(step), checkpoint=path, every=3)
+    assert caught.value.trajectory.steps == step
+    assert_same_run(Trajectory.load(path), caught.value.trajectory)
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupted_run_resumes_to_the_bits_of_one_never_stopped(tmp_path):
-    """A real SIGINT in the middle of a step: it is raised when the step is whole."""
-    case = problem(mgd.FullyConnected(30, 400, 3), n=120, seed=0)
-    options = {"predictions": True, "distances": True, "observe": lambda k, params: params.a[:3], "observe_every": 3}
-    whole = mgd.gradient_descent(*case.everything, 1e-4, 60, **options)
-    timer = threading.Timer(0.1, signal.raise_signal, (signal.SIGINT,))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        mgd.gradient_descent(*case.everything, 1e-4, 20_000, checkpoint=tmp_path / "run.npz", every=1000, **options)
-    timer.join()
-    stopped = caught.value.trajectory
-    assert 0 < stopped.steps < 20_000
-    assert len(stopped.predictions) == len(stopped.distances) == len(stopped.loss)
-    assert_same_run(Trajectory.load(tmp_path / "run.npz"), stopped)
-    if stopped.steps <= 60:
-        assert_same_run(mgd.gradient_descent(*case.everything, 1e-4, 60, resume=stopped, **options), whole)
+def test_divergence_leaves_the_last_checkpoint_before(tmp_path):
+    case, path = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz"
+    with pytest.raises(mgd.DivergenceError) as caught:
+        mgd.gradient_descent(*case.everything, 100 * stable(case), 500, checkpoint=path, every=1)
+    assert Trajectory.load(path).steps == caught.value.step - 1
 
 
-def test_resuming_refuses_another_run():
-    case = problem(NETS[0], n=6, seed=0)
-    run = mgd.gradient_descent(*case.everything, 1e-3, 5)
-    for wrong, message in [
-        ({"step_size": 2e-3}, "step_size must be that of the run to resume"),
-        ({"y": case.y + 1}, "resume must be a run on this X and y"),
-        ({"steps": 3}, "steps counts from the first start: must be ≥ 5"),
-        ({"normalisation": "mean"}, "normalisation must be that of the run to resume"),
-        ({"distances": True}, "distances must be as in the run to resume, which did not record them"),
-        ({"resume": "run.npz"}, "resume must be a Trajectory"),
-    ]:
-        arguments = {"X": case.X, "y": case.y, "step_size": 1e-3, "steps": 9, "resume": run} | wrong
-        with pytest.raises((ValueError, TypeError), match=message):
-            mgd.gradient_descent(case.net, case.params, **arguments)
+def test_what_fails_before_the_first_loss_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+    case, path = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz"
+    path.write_bytes(b"an earlier run")
+
+    def fail(step):
+        raise MemoryError("in the first step")
+
+    monkeypatch.setattr(Step, "evaluate", fail)
+    with pytest.raises(MemoryError):
+        mgd.gradient_descent(*case.everything, 1e-3, 10, checkpoint=path, every=3)
+    assert path.read_bytes() == b"an earlier run"
 
 
 def test_a_killed_process_loses_no_more_than_the_steps_since_its_last_checkpoint(tmp_path):
@@ -167,21 +191,3 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_and_the_trajectory(tmp_
     assert caught.value.trajectory.steps == 6
     assert Trajectory.load(path).steps == 3
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
-
-
-def test_where_interrupts_are_ignored_they_stay_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        case = problem(NETS[0], n=6, seed=0)
-        assert mgd.gradient_descent(*case.everything, 1e-3, 2).steps == 2
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_a_run_in_another_thread_leaves_the_signals_alone():
-    case, runs = problem(NETS[0], n=6, seed=0), []
-    worker = threading.Thread(target=lambda: runs.append(mgd.gradient_descent(*case.everything, 1e-3, 2)))
-    worker.start()
-    worker.join()
-    assert runs[0].steps == 2

@@ -37,6 +37,12 @@ def test_what_was_not_recorded_is_not_there_after_loading_either(tmp_path):
     assert_same_run(loaded, run)
 
 
+def test_a_trajectory_made_by_hand_has_observed_nothing():
+    params = mgd.FullyConnected(3, 4, 2).init(0)
+    run = Trajectory(np.array([2.0, 1.0]), params, 1e-3)
+    assert (run.steps, run.observed_steps.tolist(), run.observed, run.normalisation) == (1, [], [], "sum")
+
+
 def test_the_file_needs_no_pickle(run, tmp_path):
     with np.load(run.save(tmp_path / "run.npz"), allow_pickle=False) as stored:
         for name in stored.files:
@@ -65,7 +71,10 @@ def test_what_is_no_trajectory_is_refused(tmp_path):
     np.savez(tmp_path / "arrays.npz", loss=np.ones(3))
     with zipfile.ZipFile(tmp_path / "zip.npz", "w") as file:
         file.writestr("loss.npy", b"nothing")
-    for name in ("array.npy", "arrays.npz", "zip.npz"):
+    run = Trajectory(np.array([2.0, 1.0]), mgd.FullyConnected(3, 4, 2).init(0), 1e-3)
+    run.observed, run.observed_steps = [np.array([{}], dtype=object)], np.array([0])
+    run.save(tmp_path / "pickle.npz")  # as nothing but a hand does
+    for name in ("array.npy", "arrays.npz", "zip.npz", "pickle.npz"):
         with pytest.raises(ValueError, match="path must name a whole trajectory"):
             Trajectory.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
