@@ -10,6 +10,7 @@ residual one, κ = 1 and β = c_res/H, by 1 + O(1/H): a constant in all.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +68,10 @@ def layer_errors(
     delta, constant = probability("delta", delta), validate.positive_number("constant", constant)
     layers = limit_layers(net, X) if limits is None else limits
     hidden = hidden_layers(net, params, X)
-    covariances = [
-        np.abs(_products(phi) - layer.input).max() for phi, layer in zip(hidden.phi[1:], layers[1:], strict=True)
-    ]
-    means = [
-        np.abs(x.sum(axis=2) / math.sqrt(net.width) - layer.b).max()
-        for x, layer in zip(hidden.x[1:-1], layers[:-1], strict=True)
-    ]
+    covariances, means = [], []
+    for x, phi, (layer, after) in zip(hidden.x[1:-1], hidden.phi[1:], pairwise(layers), strict=True):
+        covariances.append(np.abs(_products(phi) - after.input).max())
+        means.append(np.abs(x.sum(axis=2) / math.sqrt(net.width) - layer.b).max())
     n, p = len(X), net.positions
     right = constant * math.sqrt(math.log(net.depth * n * p / delta) / net.width)
     return compare("|K̂^(h) - K^(h)|, |b̂^(h) - b^(h)| ≤ C√(log(Hnp/δ)/m)", [covariances, means], "≤", right)
