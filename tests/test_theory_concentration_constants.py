@@ -1,4 +1,4 @@
-"""The bounds of concentration with patches and in other depths, factor by factor, and what stands in for an argument."""
+"""The bounds of concentration with patches and in other depths, factor by factor, and what is taken by default."""
 
 import math
 
