@@ -32,6 +32,11 @@ def test_large_and_small_matrices_have_the_same_spectral_norm():
     assert constants.spectral_norm(W) == pytest.approx(math.sqrt(np.linalg.eigvalsh(W.T @ W)[-1]), rel=1e-9)
 
 
+@pytest.mark.parametrize("W", [[[3.0, 4.0]], [[3.0], [4.0]], [[-5.0]], [[0.0, 0.0], [4.0, -3.0]]], ids=str)
+def test_a_matrix_of_rank_one_is_as_large_as_all_its_entries(W):
+    assert constants.spectral_norm(np.array(W)) == pytest.approx(5)
+
+
 @pytest.mark.parametrize("ratio", [0.3, 1.0, 2.5])
 def test_the_geometric_sum(ratio):
     closed = 6 if ratio == 1 else (ratio**6 - 1) / (ratio - 1)
