@@ -135,6 +135,17 @@ def test_the_gap_of_1_h_in_every_depth_and_with_patches(net, n):
     both_sides_are(comparison, theta[1 : net.depth] / theta[0], right)
 
 
+def test_the_first_layers_size_counts_with_its_own_slopes():
+    net = mgd.ResNet(3, 10, 3, "erf", c_res=0.9)
+    X = inputs(net, 2, seed=1, low=0.5, high=1.2)
+    variances = np.einsum("hiill->hi", np.array(slow_limits(net, X)[1]))
+    slopes = 4 / math.pi / np.sqrt(1 + 4 * variances[0])  # E[erf′(u)²]
+    c_sigma = math.pi / 2 / math.asin(2 / 3)
+    c = (0.9 * 2 / math.sqrt(math.pi)) ** 2
+    constant = c * math.exp(c / 3) * variances[1:].max(axis=0) / (c_sigma * variances[0] * slopes)
+    np.testing.assert_allclose(concentration.layer_sizes(net, X).right, np.tile(constant / 9, (2, 1)), rtol=1e-8)
+
+
 # ------------------------------------------------------------------ depths and defaults
 
 
