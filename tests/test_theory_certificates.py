@@ -80,6 +80,31 @@ def test_certificates_may_be_observed_now_and_then():
     np.testing.assert_array_equal(some[3].left, every[3].left[[0, 2]])
 
 
+def test_an_observed_run_keeps_all_that_the_certificates_and_the_drift_need():
+    _, run, _, _, _ = tiny_run(steps=2)
+    assert run.predictions.shape == (3, 2)
+    assert run.distances.shape == (3, 3)
+    assert np.shape(run.observed) == (3, 3, 2, 2)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_the_gram_matrices_of_the_mean_loss_are_over_n(steps):
+    net = mgd.ResNet(2, 6, 2, "sincos")
+    sums, means = (
+        certificates.observed_descent(net, net.init(0), CORNERS, Y, size, steps, normalisation=normalisation)
+        for size, normalisation in ((0.1, "sum"), (0.2, "mean"))  # the same descent, as n = 2
+    )
+    expected = np.sum(sums.observed, axis=1)
+    np.testing.assert_allclose(certificates.summed_grams(net, sums), expected, rtol=1e-12)
+    np.testing.assert_allclose(certificates.summed_grams(net, means), expected / 2, rtol=1e-12)
+
+
+def test_a_fixed_output_layer_is_left_out_of_the_sum():
+    net = mgd.TwoLayerReLU(2, 8)
+    run = certificates.observed_descent(net, net.init(0), CORNERS, Y, 0.1, 2)
+    np.testing.assert_array_equal(certificates.summed_grams(net, run), np.array(run.observed)[:, 0])
+
+
 @pytest.mark.parametrize("which", range(3), ids=["initial", "stable", "positive"])
 def test_the_certificates_of_the_gram_matrix_fail_for_one_unit(which):
     net, run, _, y, K_H = too_narrow()
@@ -97,6 +122,12 @@ def test_the_budgets_fail_for_a_long_step(which):
     [
         (lambda: certificates.of_run(*small_run(), Y, np.eye(2)), "run must hold predictions"),
         (lambda: certificates.of_run(*small_run(), Y, np.ones((2, 2))), "λ_min"),
+        (lambda: certificates.summed_grams(*small_run(predictions=True)), "run must hold observed"),
+        (lambda: certificates.positive_gram(*small_run(), np.eye(2)), "run must hold observed"),
+        (
+            lambda: certificates.require_loss(small_run()[1], "mean"),
+            "run must be of the poster's risk, normalisation='mean', got 'sum'",
+        ),
         (
             lambda: certificates.of_run(*small_run(normalisation="mean"), Y, np.eye(2)),
             "run must be of the paper's loss, normalisation='sum', got 'mean'",

@@ -23,8 +23,13 @@ def check(comparison, limits, mean, standard_error):
 
 
 def check_definition(net, X, seeds):
-    theta, P = slow_limits(net, X)
-    limits = np.concatenate([*(covariance.ravel() for covariance in P[1:]), theta[net.depth - 1].ravel()])
+    K_H = slow_limits(net, X)[0][net.depth - 1]
+    check(definitions.definition(net, X, seeds), *limits_and_networks(net, X, seeds, K_H))
+
+
+def limits_and_networks(net, X, seeds, K_H):
+    """K^(1), …, K^(H-1) by the slow recursion, K_H, and what networks have instead."""
+    limits = np.concatenate([*(covariance.ravel() for covariance in slow_limits(net, X)[1][1:]), K_H.ravel()])
 
     def measure(params, X):
         _, features, _, slope = forward(net, params, X)
@@ -33,7 +38,7 @@ def check_definition(net, X, seeds):
         gradients = np.einsum("ilk,ilc->ikc", delta, features[-1]).reshape(len(X), -1)
         return np.concatenate([*(C.ravel() for C in covariances), (gradients @ gradients.T).ravel()])
 
-    check(definitions.definition(net, X, seeds), limits, *simulated(net, X, seeds, measure))
+    return limits, *simulated(net, X, seeds, measure)
 
 
 def test_definition_5_1():
@@ -49,6 +54,30 @@ def test_definition_6_1():
 def test_definition_7_1():
     net = mgd.ConvResNet((1, 2), 30, 2, (3,), "sincos", c_res=0.9)
     check_definition(net, inputs(net, 2, seed=3, low=0.5, high=1.2), seeds=20)
+
+
+def test_the_definition_of_a_deeper_network():
+    net = mgd.ResNet(3, 40, 4, "sincos", c_res=0.9)
+    check_definition(net, inputs(net, 2, seed=2, low=0.5, high=1.2), seeds=20)
+
+
+def test_the_printed_scale_leaves_out_c_res_squared_over_h_squared():
+    net = mgd.ResNet(3, 40, 3, "sincos", c_res=0.9)
+    X = inputs(net, 2, seed=2, low=0.5, high=1.2)
+    limits, mean, _ = limits_and_networks(net, X, 5, slow_limits(net, X)[0][2] / 0.3**2)
+    comparison = definitions.definition(net, X, 5, as_printed="scale")
+    np.testing.assert_allclose(comparison.left, np.abs(limits - mean), rtol=1e-6, atol=1e-9)
+
+
+def test_an_average_is_over_the_first_seeds():
+    net = mgd.FullyConnected(2, 3, 1)
+    for seeds, first in ((2, 0), (5, 0), (3, 4)):
+        draws = [net.init(seed).W[0] for seed in range(first, first + seeds)]
+        options = {"seed": first} if first else {}
+        mean, standard_error = definitions.average(lambda params: params.W[0], net, seeds, **options)
+        np.testing.assert_allclose(mean, sum(draws) / seeds, rtol=1e-12)
+        variance = sum((draw - mean) ** 2 for draw in draws) / (seeds - 1)
+        np.testing.assert_allclose(standard_error, np.sqrt(variance / seeds), rtol=1e-12)
 
 
 def test_means_b_h():

@@ -1,7 +1,11 @@
 """Linearised trajectories against powers and exponentials of matrices, and the true flow against fine descent."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import scipy.integrate
 from hypothesis import given
 from hypothesis import strategies as st
 from references import jacobians
@@ -93,6 +97,27 @@ def test_linear_flow():
     np.testing.assert_allclose(comparison.right, expected, rtol=1e-6, atol=1e-8)
 
 
+def test_the_solver_is_asked_for_a_hundredth_of_the_tolerance(monkeypatch):
+    asked, solve = {}, scipy.integrate.solve_ivp
+
+    def solve_and_tell(*arguments, **options):
+        asked.update(options)
+        return solve(*arguments, **options)
+
+    monkeypatch.setattr(scipy.integrate, "solve_ivp", solve_and_tell)
+    G, r = matrix()
+    assert flow.linear_ode(G, 50 * r, TIMES, tolerance=1e-4).tolerance == 1e-4
+    assert asked["rtol"] == pytest.approx(1e-6)
+    assert asked["atol"] == pytest.approx(1e-6 * 50 * np.abs(r).max())  # relative to the residual, too
+
+
+def test_no_time_at_all_changes_nothing():
+    G, r = matrix()
+    np.testing.assert_allclose(flow.linear_flow(G, r, [0.0]), [r], rtol=1e-12)
+    np.testing.assert_allclose(flow.linear_descent(G, r, 0.1, 0), [r], rtol=1e-12)
+    assert flow.linear_ode(G, r, [0.0]).holds
+
+
 def test_the_linear_flow_of_another_matrix_is_another():
     G, r = matrix()
     comparison = flow.linear_ode(G, r, TIMES)
@@ -141,6 +166,46 @@ def test_descent_tends_to_the_flow(net):
     np.testing.assert_allclose(2 * ends[1] - ends[0], true.predictions[1], atol=0.05 * second)
 
 
+def test_the_flow_is_observed_at_every_time_and_unobserved_keeps_nothing():
+    p = problem(NET, 3, seed=5)
+    flowing = flow.gradient_flow(*p.everything, TIMES, observe=lambda params: NET.predict(params, p.X))
+    np.testing.assert_array_equal(flowing.observed, flowing.predictions)
+    assert flow.gradient_flow(*p.everything, [0.1]).observed == []
+
+
+def test_a_solver_that_gives_up_is_no_flow(monkeypatch):
+    p = problem(NET, 3, seed=5)
+    failed = SimpleNamespace(success=False, message="the step size becomes too small")
+    monkeypatch.setattr(scipy.integrate, "solve_ivp", lambda *args, **options: failed)
+    with pytest.raises(ArithmeticError, match=r"from t = 0\.0 to 0\.3: the step size becomes too"):
+        flow.gradient_flow(*p.everything, [0.3])
+
+
+@pytest.mark.parametrize(
+    ("off", "within", "beyond"), [("step", 0.009, 0.011), ("run", 0.049, 0.051), ("flow", 0.049, 0.051)]
+)
+def test_by_default_a_step_may_be_off_by_one_percent_and_a_path_by_five(off, within, beyond):
+    """Relative to the largest residual."""
+    p = problem(NET, 3, seed=5)
+    step = dynamics.descent_step(*p.everything, 0.01)
+    size = np.abs(step.residual).max()
+    G = np.zeros((3, 3))  # of which nothing moves
+
+    def holds(share):
+        u = np.tile(step.u, (4, 1))
+        u[-1, np.argmin(np.abs(step.residual))] += share * size
+        if off == "step":
+            return flow.deep_dynamics(replace(step, u_next=u[-1], G=np.zeros_like(step.G))).holds
+        if off == "run":
+            run = mgd.gradient_descent(*p.everything, 0.01, 3, predictions=True)
+            return flow.linearised_descent(replace(run, predictions=u), p.y, G).holds
+        return flow.linearised_flow(flow.Flow(np.array(TIMES), u, p.params), step.u, p.y, G).holds
+
+    assert holds(0.0)
+    assert holds(within)
+    assert not holds(beyond)
+
+
 def test_a_fixed_output_layer_stays_where_it_is():
     p = problem(mgd.TwoLayerReLU(3, 30), 3, seed=5)
     np.testing.assert_array_equal(flow.gradient_flow(*p.everything, [0.4]).params.a, p.params.a)
@@ -179,12 +244,10 @@ def test_the_distance_from_the_linearised_path_falls_with_the_width():
         (lambda: flow.linear_descent(np.eye(2), np.ones(2), 2.0, 3), ValueError, "step_size must be below 2/λ_max"),
         (lambda: flow.linear_descent(np.eye(2), np.ones(3), 0.1, 3), ValueError, "residual must have shape"),
         (lambda: flow.linear_descent(np.eye(2), np.ones(2), 0.1, -1), ValueError, "steps must be an integer ≥ 0"),
-        (
-            lambda: flow.linear_flow(np.eye(2), np.ones(2), [1.0, 0.5]),
-            ValueError,
-            "times must be one row",
+        *(
+            (lambda times=times: flow.linear_flow(np.eye(2), np.ones(2), times), ValueError, "times must be one row of")
+            for times in ([1.0, 0.5], [1.0, 1.0], [-1.0], [-1.0, 0.5], [], [[0.0, 1.0]], 1.0)
         ),
-        (lambda: flow.linear_flow(np.eye(2), np.ones(2), [-1.0]), ValueError, "times must be one row"),
         (
             lambda: flow.gradient_flow(NET, NET.init(0), np.eye(3), np.ones(3), [1.0], tolerance=0),
             ValueError,

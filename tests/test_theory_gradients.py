@@ -93,12 +93,41 @@ def test_two_layer_recap():
     both_sides_are(gradients.two_layer_recap(net, X), expected)
 
 
+@pytest.mark.parametrize("net", [mgd.FullyConnected(2, 4, 1, "erf"), mgd.ResNet(2, 4, 1, "erf")], ids=str)
+def test_the_recap_leaves_c_sigma_out(net):
+    X = np.array([[1.0, 0.0], [0.6, 0.8], [-0.5, 1.2]])
+    products, sizes = X @ X.T, 1 + 2 * np.sum(X**2, axis=1)
+    expected = products * 4 / math.pi / np.sqrt(np.outer(sizes, sizes) - 4 * products**2)  # E[erf′(u)erf′(v)]
+    both_sides_are(gradients.two_layer_recap(net, X), expected)
+
+
+def check_every_identity(net, params, X, y):
+    comparisons = [gradients.layer_gradients(net, params, X, y)]
+    for identity in (gradients.last_gram, gradients.layer_grams, gradients.output_gram, gradients.whole_gram):
+        comparisons.append(identity(net, params, X))
+    for comparison in comparisons:
+        assert comparison.holds
+        assert comparison.tolerance < 1e-10  # claimed to rounding
+
+
 @ALL
 def test_every_identity_holds_for_every_architecture(net):
-    net, params, X, y = problem(net, 4, 10).everything
-    assert gradients.layer_gradients(net, params, X, y).holds
-    for identity in (gradients.last_gram, gradients.layer_grams, gradients.output_gram, gradients.whole_gram):
-        assert identity(net, params, X).holds
+    check_every_identity(*problem(net, 4, 10).everything)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        mgd.FullyConnected(3, 4, 1, "softplus"),
+        mgd.ResNet(3, 4, 1, "sincos"),
+        mgd.ConvResNet((2, 3), 2, 1, (3,), "tanh"),
+        mgd.FullyConnected(1, 1, 2, "softplus"),
+    ],
+    ids=str,
+)
+def test_every_identity_holds_for_one_layer_and_for_one_sample(net):
+    for n in (1, 3):
+        check_every_identity(*problem(net, n, 10).everything)
 
 
 @ALL
@@ -162,6 +191,11 @@ def test_the_products_are_the_gradient(problem):
     ("call", "error", "words"),
     [
         (lambda: gradients.two_layer_recap(RESNET, np.eye(3)), ValueError, "net must have depth 1"),
+        (
+            lambda: gradients.two_layer_recap(mgd.ConvResNet((1, 2), 2, 1, (3,)), np.ones((1, 1, 2))),
+            ValueError,
+            "net must have depth 1 and no convolution",
+        ),
         (lambda: gradients.last_gram("net", None, np.eye(3)), TypeError, "net must be a Network"),
         (
             lambda: gradients.layer_gradients(RESNET, RESNET.init(0), np.eye(3), np.ones(3), is_ascending="yes"),

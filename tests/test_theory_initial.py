@@ -153,38 +153,21 @@ def test_a_wrong_argument_is_named(call, error, words):
 # ------------------------------------------------------------------ the constants
 
 
-@pytest.mark.parametrize("net", [FC, RESNET, CONV], ids=lambda net: type(net).__name__)
-def test_the_measured_constants_are_the_smallest(net):
-    X = ENDS if net is CONV else CORNERS
-    params = net.init(3)
-    true = constants.measured(net, params, X)
-    assert true.c_w0 == pytest.approx(max(np.linalg.svd(W)[1][0] for W in params.W) / math.sqrt(40))
-    norms = norms_by_preactivations(net, params, X)
-    assert true.c_x0 == pytest.approx(max(norms.max(), 1 / norms.min(), 1.0))
-    assert true.a_20 == pytest.approx(math.sqrt(np.sum(params.a**2) / 40))
-    units = np.sum(params.a.reshape(40, -1) ** 2, axis=1)
-    assert true.a_40 == pytest.approx((np.sum(units**2) / 40) ** 0.25)
-    assert all(premise.holds for premise in constants.as_premises(true, net, params, X))
-    smaller = constants.InitialConstants(*(0.99 * value for value in vars(true).values()))
-    assert not any(premise.holds for premise in constants.as_premises(smaller, net, params, X))
+def test_the_bound_of_the_weights_is_the_root_of_the_columns_a_row_and_2():
+    """The largest c of all layers; 2 leaves exp(-m/2), where √c + 1 is the least."""
+    assert initial.spectral_bound(mgd.ResNet(90, 10, 3)) == pytest.approx(3 + 2)
+    assert initial.spectral_bound(mgd.ResNet(3, 10, 3)) == pytest.approx(1 + 2)
+    assert initial.spectral_bound(mgd.ConvResNet((1, 5), 10, 2, (5,))) == pytest.approx(math.sqrt(5) + 2)
+    comparison = initial.norms(RESNET, RESNET.init(0), CORNERS, open_constants=EASY)
+    assert comparison.premises[2].right == 3
+    np.testing.assert_allclose(comparison.right, math.exp(0.5 * 3) * (2 + math.log(2) / 3))
 
 
-def test_large_and_small_matrices_have_the_same_spectral_norm():
-    W = np.random.default_rng(0).standard_normal((310, 305))
-    assert constants.spectral_norm(W) == pytest.approx(math.sqrt(np.linalg.eigvalsh(W.T @ W)[-1]), rel=1e-9)
-
-
-@pytest.mark.parametrize("ratio", [0.3, 1.0, 2.5])
-def test_the_geometric_sum(ratio):
-    closed = 6 if ratio == 1 else (ratio**6 - 1) / (ratio - 1)
-    assert constants.geometric(ratio, 6) == pytest.approx(closed)
-    assert constants.geometric(ratio, 0) == 0
-
-
-def test_a_zero_layer_has_no_constants():
-    net = mgd.FullyConnected(2, 3, 2, "tanh")
-    with pytest.raises(ValueError, match="vanish"):
-        constants.measured(net, net.init(0).map(np.zeros_like), np.eye(2))
+def test_two_positions_are_patches_already():
+    # softplus: c_σ = 1.0854865…, L = 1, σ(0) = log 2; p = 2, q = 3
+    first = 2 * math.sqrt(2 * 1.08548650298834 * (2 * math.log(2) ** 2 + 3))
+    expected = math.exp(0.4 * 4 * math.sqrt(3)) * (first + math.sqrt(2) * math.log(2) / (4 * math.sqrt(3)))
+    assert initial.norm_bound(mgd.ConvResNet((1, 2), 4, 3, (3,), c_res=0.4), 4.0) == pytest.approx(expected)
 
 
 def test_the_width_for_the_norms_is_the_printed_one():
@@ -193,6 +176,9 @@ def test_the_width_for_the_norms_is_the_printed_one():
     C = 1.08548650298834 * (2 * math.log(2) * math.sqrt(2 / math.pi) + 2)
     expected = 5 * 3 * (1 + C + C**2) ** 2 / 0.1
     assert initial.norm_width(net, 5) == pytest.approx(expected)
+    # sin + cos: c_σ = 1, L = √2, σ(0) = 1
+    C = math.sqrt(2) * (2 * math.sqrt(2 / math.pi) + 2 * math.sqrt(2))
+    assert initial.norm_width(FC, 5, OpenConstants(width=3.0)) == pytest.approx(3 * 5 * 2 * (1 + C) ** 2 / 0.1)
     assert initial.norm_width(RESNET, 5, OpenConstants(failure=0.2)) == pytest.approx(25)
     assert initial.norm_width(CONV, 5, OpenConstants(power=2)) == pytest.approx(9 * 50)
 

@@ -121,7 +121,7 @@ def test_the_step_sizes_asked_are_the_printed_ones():
     deep = mgd.ResNet(2, 3, 7, "tanh")
     assert theorems.asked_step_size(deep, 5, 0.1) == pytest.approx(0.1 * 49 / 25)
     conv = mgd.ConvResNet((1, 6), 4, 3, (3,), "tanh")
-    assert theorems.asked_step_size(conv, 5, 0.1) == pytest.approx(0.1 * 9 / 25 / 6)
+    assert theorems.asked_step_size(conv, 5, 0.1, OpenConstants(power=2.0)) == pytest.approx(0.1 * 9 / 25 / 6**2)
 
 
 def test_residual_nets_ask_for_a_width_of_n_to_the_4_h_squared():

@@ -10,6 +10,7 @@ residual one, κ = 1 and β = c_res/H, by 1 + O(1/H): a constant in all.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +68,10 @@ def layer_errors(
     delta, constant = probability("delta", delta), validate.positive_number("constant", constant)
     layers = limit_layers(net, X) if limits is None else limits
     hidden = hidden_layers(net, params, X)
-    covariances = [
-        np.abs(_products(phi) - layer.input).max() for phi, layer in zip(hidden.phi[1:], layers[1:], strict=True)
-    ]
-    means = [
-        np.abs(x.sum(axis=2) / math.sqrt(net.width) - layer.b).max()
-        for x, layer in zip(hidden.x[1:-1], layers[:-1], strict=True)
-    ]
+    covariances, means = [], []
+    for x, phi, (layer, after) in zip(hidden.x[1:-1], hidden.phi[1:], pairwise(layers), strict=True):
+        covariances.append(np.abs(_products(phi) - after.input).max())
+        means.append(np.abs(x.sum(axis=2) / math.sqrt(net.width) - layer.b).max())
     n, p = len(X), net.positions
     right = constant * math.sqrt(math.log(net.depth * n * p / delta) / net.width)
     return compare("|K̂^(h) - K^(h)|, |b̂^(h) - b^(h)| ≤ C√(log(Hnp/δ)/m)", [covariances, means], "≤", right)
@@ -147,9 +145,9 @@ def passed_on(net: Network, X: NDArray, error: NDArray, constant: float | None =
     exact, moved = _pair_of_runs(net, X, error)
     errors = [np.abs(error).max()]
     factors = []
-    for h, (one, other) in enumerate(zip(exact, moved, strict=True), start=2):
+    for one, other in zip(exact, moved, strict=True):
         errors.append(max(np.abs(one.S - other.S).max(), np.abs(one.b - other.b).max()))
-        factors.append(_derived_factor(net, h, one, other) if constant is None else _factor(net, h, constant))
+        factors.append(_derived_factor(net, one, other) if constant is None else _factor(net, constant))
     right = np.array(factors) * errors[:-1]
     new = _SERIES * max(np.abs(layer.S).max() for layer in exact)  # what the series of either run lack
     return within("error_h ≤ factor_h · error_{h-1}", np.array(errors[1:]), "≤", right, new)
@@ -172,10 +170,9 @@ def perturbed_start(net: Network, X: NDArray, error: NDArray, constant: float = 
     """
     exact, moved = _pair_of_runs(net, X, error)
     left = np.linalg.norm(last_gram_limit(net, moved[-1]) - last_gram_limit(net, exact[-1]), 2)
-    factors = [_factor(net, h, constant) for h in range(1, net.depth + 1)]
     size = len(X) * net.positions
     E = np.asarray(error, np.float64).reshape(len(X), len(X), net.positions, net.positions)
-    right = math.prod(factors) * np.linalg.norm(E.transpose(0, 2, 1, 3).reshape(size, size), 2)
+    right = _factor(net, constant) ** net.depth * np.linalg.norm(E.transpose(0, 2, 1, 3).reshape(size, size), 2)
     return compare("‖K̃^(H) - K^(H)‖₂ ≤ C^H‖E‖₂, (1 + C/H)^H‖E‖₂", left, "≤", right)
 
 
@@ -206,7 +203,7 @@ def layer_sizes(net: Network, X: NDArray, constant: float | None = None) -> Comp
 
 
 def _derived_gap(net: Network, X: NDArray) -> NDArray:
-    skip, epsilon = net.limit_layer(2)
+    skip, epsilon = net.limit_layer(net.depth)
     if not skip:
         raise ValueError(f"constant must be given for a network without skip connections, got None for {net}")
     layers = limit_layers(net, X)
@@ -229,16 +226,16 @@ def _pair_of_runs(net: Network, X: NDArray, error: NDArray) -> tuple[list[LayerL
     return layers_from(net, 2, first.S, first.b), layers_from(net, 2, first.S + error, first.b)
 
 
-def _factor(net: Network, h: int, constant: float) -> float:
+def _factor(net: Network, constant: float) -> float:
     """What the paper's O(·) stands for: `constant` a layer, 1 + constant/H in a residual network."""
     constant = validate.positive_number("constant", constant)
-    is_residual = net.limit_layer(max(h, 2))[0]
+    is_residual, _ = net.limit_layer(net.depth)
     return 1 + constant / net.depth if is_residual else constant
 
 
-def _derived_factor(net: Network, h: int, one: LayerLimit, other: LayerLimit) -> float:
-    """The largest factor of the two lines above, for s = t, between two runs of layer h."""
-    skip, beta = net.limit_layer(h)
+def _derived_factor(net: Network, one: LayerLimit, other: LayerLimit) -> float:
+    """The largest factor of the two lines above, for s = t, between two runs of a layer after the first."""
+    skip, beta = net.limit_layer(net.depth)
     q = filter_size(net)
     variances = np.array([np.einsum("iill->il", run.input) for run in (one, other)])
     C_3 = float(lipschitz_of_mean(net.activation, variances.min()))

@@ -189,5 +189,4 @@ def growth_per_layer(net: Network, c_w0: float) -> float:
 
 def growth_of_residual(net: Network, c_w0: float) -> float:
     """exp(2 c_res c_w0 √q L), by which an error may grow in all residual layers together. Paper: Lemma C.3."""
-    _, epsilon = net.limit_layer(2)
-    return float(np.exp(2 * epsilon * net.depth * c_w0 * patch_lipschitz(net)))
+    return float(np.exp(2 * net.c_res * c_w0 * patch_lipschitz(net)))

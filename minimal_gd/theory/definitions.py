@@ -151,8 +151,8 @@ def cross_terms(net: Network, X: NDArray, seeds: int, errors: float = 5.0, seed:
 
     def measured(params: Parameters) -> NDArray:
         hidden = hidden_layers(net, params, X)
-        branches = [net.activation.sigma(phi @ W.T) for phi, W in zip(hidden.phi[1:], params.W[1:], strict=True)]
-        pairs = zip(hidden.x[1:-1], branches, strict=True)
+        layers = zip(hidden.x[1:-1], hidden.phi[1:], params.W[1:], strict=True)
+        pairs = [(x, net.activation.sigma(phi @ W.T)) for x, phi, W in layers]
         return np.array([np.einsum("ilk,jrk->ijlr", x, branch) / np.sqrt(net.width) for x, branch in pairs])
 
     return _against_networks("lim ⟨x_i, σ(Wφ(x_j))⟩/√m = b_i E[σ(v)]", limits, measured, net, (seeds, errors, seed))

@@ -111,7 +111,7 @@ def residual_bound(net: Network, X: NDArray, kappa: float | None = None) -> Comp
     """
     premises.network(net)
     premises.at_least_two_layers(net, "Proposition F.2")
-    skip, beta = net.limit_layer(2)
+    skip, beta = net.limit_layer(net.depth)
     if not skip:
         raise ValueError(f"net must have skip connections for Proposition F.2, got {net}")
     K_H = gram.limiting(net, X)[0][net.depth - 1]
@@ -130,13 +130,14 @@ def kappa_of(net: Network, X: NDArray) -> float:
 
     Paper: κ of Proposition F.2 (derived).
     """
+    premises.at_least_two_layers(net, "κ of Proposition F.2")
     S = input_products(net, X)
-    first = next_layer(net, 1, S, np.zeros(S.shape[::2]))
+    first = next_layer(net, 1, S, np.zeros((len(X), net.positions)))
     S, q, L = np.einsum("ijll->lij", first.S), filter_size(net), net.activation.lipschitz
     C = net.patch_sums(S - np.einsum("il,jl->lij", first.b, first.b))
-    _, beta = net.limit_layer(2)
+    _, beta = net.limit_layer(net.depth)
     growth = math.exp(beta * net.depth * L * math.sqrt(q))
-    at_zero = abs(float(net.activation.sigma(np.zeros(1))[0]))
+    at_zero = abs(float(net.activation.sigma(np.zeros(()))))
     highest = q * (growth * math.sqrt(S.max()) + at_zero * (growth - 1) / (L * math.sqrt(q))) ** 2
     lowest = np.einsum("lii->li", C).min(axis=1)
     variances = np.geomspace(lowest, highest, _GRID)
@@ -222,8 +223,9 @@ def smallest_angle(X: NDArray) -> float:
         return 0.0 if not norms.all() else math.pi / 2
     directions = X / norms[:, None]
     i, j = np.triu_indices(len(X), 1)
-    distances = np.minimum(*(np.linalg.norm(directions[i] + sign * directions[j], axis=1) for sign in (1, -1)))
-    return float(2 * np.arcsin(np.minimum(distances.min() / 2, 1)))
+    apart, together = directions[i] - directions[j], directions[i] + directions[j]
+    distances = np.minimum(np.linalg.norm(apart, axis=1), np.linalg.norm(together, axis=1))
+    return float(2 * np.arcsin(distances.min() / 2))
 
 
 def _expectations(f: activations.Elementwise, Z: NDArray) -> tuple[NDArray, float]:

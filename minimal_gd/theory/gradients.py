@@ -39,10 +39,7 @@ def layer_gradients(net: Network, params: Parameters, X: NDArray, y: NDArray, is
     params, X, y = premises.arguments(net, params, X, y)
     is_ascending = validate.boolean("is_ascending", is_ascending)
     left = np.concatenate([W.reshape(-1) for W in net.gradient(params, X, y).W])
-    right = 0
-    for x, residual in zip(X, net.predict(params, X) - y, strict=True):
-        gradients = _sample_gradients(net, params, x, is_ascending)
-        right = right + residual * np.concatenate([gradient.reshape(-1) for gradient in gradients])
+    right = (net.predict(params, X) - y) @ [_sample_gradient(net, params, x, is_ascending) for x in X]
     return compare("∂L/∂W^(h) = Σ(u_i - y_i) δ_i φ_iᵀ", left, "=", right, ROUNDING)
 
 
@@ -131,8 +128,8 @@ def two_layer_recap(net: Network, X: NDArray, params: Parameters | None = None, 
     return compare("H^∞_ij = E[σ′(wᵀx_i)σ′(wᵀx_j)] x_iᵀx_j", left, "=", expectations * products, tolerance)
 
 
-def _sample_gradients(net: Network, params: Parameters, x: NDArray, is_ascending: bool) -> list[NDArray]:
-    """∂u/∂W^(h) of one sample, (m, k_h) each."""
+def _sample_gradient(net: Network, params: Parameters, x: NDArray, is_ascending: bool) -> NDArray:
+    """∂u/∂W^(h) of one sample, every entry of every hidden layer."""
     columns = column_layers(net, params, x)
     shape = columns[0].x.shape
     size = columns[0].x.size
@@ -148,8 +145,8 @@ def _sample_gradients(net: Network, params: Parameters, x: NDArray, is_ascending
         for step in steps[h:] if is_ascending else reversed(steps[h:]):
             row = row @ step
         delta = (row * column.scale * slopes[h]).reshape(shape)
-        gradients.append(delta @ column.phi.T)
-    return gradients
+        gradients.append((delta @ column.phi.T).reshape(-1))
+    return np.concatenate(gradients)
 
 
 def _matrix(net: Network, W: NDArray) -> NDArray:

@@ -96,7 +96,7 @@ def norm_bound(net: Network, c_w0: float) -> float:
     if not is_residual(net):
         return 2.0
     sigma, p, q = net.activation, net.positions, filter_size(net)
-    at_zero = abs(float(sigma.sigma(np.zeros(1))[0]))
+    at_zero = abs(float(sigma.sigma(np.zeros(()))))
     first = 2.0
     if p > 1:
         first = 2 * np.sqrt(2 * sigma.c_sigma * (p * at_zero**2 + q * sigma.lipschitz**2))
@@ -115,7 +115,7 @@ def norm_width(net: Network, n: int, open_constants: OpenConstants = OPEN) -> fl
     if is_residual(net):
         return base * net.positions**open_constants.power
     sigma = net.activation
-    at_zero = abs(float(sigma.sigma(np.zeros(1))[0]))
+    at_zero = abs(float(sigma.sigma(np.zeros(()))))
     C = sigma.c_sigma * sigma.lipschitz * (2 * at_zero * np.sqrt(2 / np.pi) + 2 * sigma.lipschitz)
     return base * net.depth * geometric(C, net.depth) ** 2
 
