@@ -8,7 +8,7 @@ import pytest
 import minimal_gd as mgd
 from minimal_gd.theory import two_layer_hyperplanes
 
-X = mgd.data.sphere(3, 4, seed=1) * np.array([[1.0], [0.5], [2.0]])
+X = mgd.data.sphere(3, 4, seed=7) * np.array([[1.0], [0.5], [2.0]])
 
 
 @pytest.mark.parametrize("inputs", [np.eye(2), np.eye(3)[:1]])
@@ -25,6 +25,17 @@ def test_points_of_seed_0_are_tried_unless_asked_otherwise():
     default, first, second = (two_layer_hyperplanes.lemma_a_1(X, *seed) for seed in ((), (0,), (1,)))
     np.testing.assert_array_equal(default.left, first.left)
     assert (default.left != second.left).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_of_eight_points_is_taken(seed):
+    expected = np.zeros(3)
+    for draws in np.random.default_rng(seed).standard_normal((8, 3, 4)):
+        for i, g in enumerate(draws):
+            z = g - np.linalg.lstsq(X[[i]].T, g, rcond=None)[0] @ X[[i]]
+            cosines = [abs(z @ x) / (np.linalg.norm(z) * np.linalg.norm(x)) for x in np.delete(X, i, axis=0)]
+            expected[i] = max(expected[i], min(cosines))
+    np.testing.assert_allclose(two_layer_hyperplanes.lemma_a_1(X, seed).left, expected, rtol=1e-12)
 
 
 def test_in_the_plane_all_points_of_a_hyperplane_are_as_far_from_the_other():
@@ -45,6 +56,21 @@ def test_on_a_line_all_hyperplanes_are_the_point_0():
     comparison = two_layer_hyperplanes.lemma_a_1([[2.0], [-3.0]])
     assert comparison.verdict == "fails, 1 of 1 premises unmet"
     np.testing.assert_array_equal(comparison.left, [0, 0])
+
+
+def test_many_points_up_to_the_next_hyperplane_give_the_averages_too():
+    """In the plane, where the half balls end at a line."""
+    assert two_layer_hyperplanes.isolation([[1.0, 0.0], [3.0, 4.0]], 1, draws=1000).holds
+
+
+def test_a_hundred_points_of_seed_0_are_averaged_unless_asked_otherwise(monkeypatch):
+    asked = []
+    sphere, generator = mgd.data.sphere, two_layer_hyperplanes.validate.generator
+    monkeypatch.setattr(two_layer_hyperplanes.data, "sphere", lambda n, *rest: asked.append(n) or sphere(n, *rest))
+    monkeypatch.setattr(two_layer_hyperplanes.validate, "generator", lambda seed: asked.append(seed) or generator(seed))
+    assert two_layer_hyperplanes.isolation(X, 1).holds
+    assert 100 in asked
+    assert asked[0] == 0
 
 
 def test_one_draw_is_enough_for_the_averages_over_half_balls():
