@@ -31,8 +31,11 @@ def begun():
 
 @pytest.fixture
 def team(begun):
-    """Three threads: the calling one and two others."""
+    """Three threads: the calling one and two others, who come when there is work for them."""
     team = Team(3)
+    team(abs, [-1])
+    assert begun() == 0
+    team(abs, [-1, -2])
     assert begun() == 2
     yield team
     team.close()
@@ -155,6 +158,7 @@ def test_a_team_is_as_large_as_blas_had_threads_which_has_one_meanwhile(begun):
     for _ in range(2):
         with threads.threads() as outer, threads.threads() as inner:
             assert blas_threads() == {1}
+            assert outer(abs, [-1, -2]) == inner(abs, [-1, -2]) == [1, 2]
             assert len(outer._members) == len(inner._members) == 2
             assert begun() == 4  # none but the members
         assert blas_threads() == {3}
@@ -168,9 +172,11 @@ def test_one_thread_has_no_others_and_leaves_none(begun):
             assert blas_threads() == {1}
             assert begun() == 1  # the one that is to lift the limit
             with threads.threads() as run:
+                run(abs, [-1, -2, -3])
                 assert run._members == []
         assert blas_threads() == {3}
         with threads.threads() as run:
+            run(abs, [-1, -2])
             assert len(run._members) == 2
     assert begun() == 0
 

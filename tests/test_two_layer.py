@@ -77,6 +77,12 @@ def test_at_a_kink_the_indicator_is_one():
     assert two_layer.patterns(NET, params, X)[:, 2].all()
 
 
+def test_the_patterns_are_those_of_every_unit():
+    _, params, X, _ = PROBLEM.everything
+    expected = [[sum(p * q for p, q in zip(w, x, strict=True)) >= 0 for w in params.W[0]] for x in X]
+    np.testing.assert_array_equal(two_layer.patterns(NET, params, X), expected)
+
+
 def test_a_wrong_gradient_is_noticed(monkeypatch):
     """The comparison says no: the indicator of the other half space."""
     _, params, X, y = PROBLEM.everything

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minimal_gd as mgd
-from minimal_gd.theory import two_layer_descent
+from minimal_gd.theory import two_layer_descent, two_layer_limit
 from minimal_gd.theory.constants import OpenConstants
 
 CORNERS = np.eye(2)
@@ -155,3 +155,51 @@ def test_wrong_arguments_are_named():
         two_layer_descent.geometric_sum(5.0, 0.5, 3)
     with pytest.raises(ValueError, match="step_size must be below"):
         two_layer_descent.condition_4_1(run_of(20, step_size=4.5, steps=1))
+
+
+# ------------------------------------------------------------------ exactly what is asked for
+
+
+def test_the_premises_of_theorem_4_1_know_their_powers():
+    X, y = mgd.data.sphere(3, 4, seed=7), np.array([1.0, -1.0, 0.5])
+    constants = OpenConstants(width=0.3, step=0.2, radius=0.4, failure=0.7)
+    run = run_of(20, y, 0.1, 2, X)
+    smallest = np.linalg.eigvalsh(two_layer_limit.h_infinity(X))[0]
+    width, radius = 0.3 * 3**6 / (smallest**4 * 0.7**3), 0.28 * smallest / 9
+    patterns = math.sqrt(2 / math.pi) * 20 * 3 * radius / 0.7
+    expected = [1, 1, width, 0.2 * smallest / 9, smallest / 2, radius, patterns]
+    comparison = two_layer_descent.theorem_4_1(run, constants)
+    np.testing.assert_allclose([premise.right.flat[0] for premise in comparison.premises], expected, rtol=1e-8)
+    assert two_layer_descent.theorem_4_1(run, constants, 3.0).premises[1].right[0] == 3
+    assert comparison.tolerance == two_layer_descent.condition_4_1(run).tolerance == 1e-26
+
+
+def test_the_corollary_asks_for_condition_4_1_at_every_step_but_the_last():
+    run = run_of(20, steps=4)
+    (before,) = two_layer_descent.corollary_4_1(run).premises
+    condition = two_layer_descent.condition_4_1(run)
+    np.testing.assert_array_equal(before.left, condition.left[:4])
+    np.testing.assert_array_equal(before.right, condition.right[:4])
+    assert before.tolerance == condition.tolerance
+
+
+def test_one_step_is_enough_for_the_corollary():
+    assert two_layer_descent.corollary_4_1(run_of(20, steps=1)).left.shape == (1,)
+
+
+def test_the_sum_may_have_one_term_and_the_longest_step():
+    """η λ_0 = 2, where all later terms are 0."""
+    for steps in (0, 5):
+        comparison = two_layer_descent.geometric_sum(4.0, 0.5, steps)
+        assert (comparison.left, comparison.right) == (1, 2)
+
+
+def test_a_step_of_2_over_lambda_is_too_long_for_the_condition():
+    """One input: λ_0 = ½ exactly, and η must be below 4."""
+    net = mgd.TwoLayerReLU(1, 20)
+    for step_size, message in ((4.0, "below 2/λ_0 = 4, got 4"), (9.0, "below 2/λ_0 = 4, got 9")):
+        run = two_layer_descent.pattern_run(net, net.init(0), np.ones((1, 1)), [1.0], step_size, 1)
+        with pytest.raises(ValueError, match=message):
+            two_layer_descent.condition_4_1(run)
+    with pytest.raises(ValueError, match="at most 2/λ_0 = 4, got 5"):
+        two_layer_descent.geometric_sum(5.0, 0.5, 3)

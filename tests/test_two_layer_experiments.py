@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import tracemalloc
+from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ def data_of(seed, samples, input_dim):
     return X / np.linalg.norm(X, axis=1, keepdims=True), rng.standard_normal(samples)
 
 
+@cache
 def plain(width, epochs=20, step_size=0.5):
     """Losses, shares of changed patterns and largest distances after every epoch, by loops."""
     X, y = data_of(1, 12, 15)
@@ -134,6 +137,54 @@ def test_memory_is_what_the_docstring_says():
     tracemalloc.stop()
     # a tenth for what does not grow with m, and blocks of preactivations while observing
     assert peak < 1.1 * (4 * (3 * n + 5 * d) * m + n * m) + 5 * n * m
+
+
+def test_blocks_of_units_keep_the_memory_small(monkeypatch):
+    """Preactivations of a block take as many bytes as asked for, where those of all units take 4 MB."""
+    monkeypatch.setattr(two_layer_experiments, "_BLOCK_BYTES", 100_000)
+    net, X = mgd.TwoLayerReLU(3, 5000), mgd.data.sphere(100, 3, 0)
+    watched, params = two_layer_experiments._watch(net.init(0), X), net.init(1)
+    tracemalloc.start()
+    watched(0, params)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 100_000 < peak < 200_000
+
+
+def test_a_unit_at_its_kink_is_active():
+    """It leaves the hyperplane upwards and comes back to it, and no pattern has changed; downwards it has."""
+    above, kink, below = (mgd.Parameters((np.array([[0.0, z]]),), np.ones(1)) for z in (1, 0, -1))
+    X = np.array([[0.0, 1.0]])
+    for start, end, share in ((kink, above, 0), (above, kink, 0), (kink, below, 1), (below, kink, 1)):
+        assert two_layer_experiments._watch(start, X)(0, end) == [share, 1]
+
+
+def test_two_widths_are_enough():
+    assert two_layer_experiments.experiment(**SMALL | {"widths": (10, 40), "epochs": 1}).losses.shape == (2, 2)
+
+
+def test_the_size_of_the_companion_is_what_is_run_unless_asked_otherwise(monkeypatch):
+    """n = d = 1000, 100 epochs, patterns after each, 32 to 8192 units, without a progress bar."""
+    asked = []
+
+    def descent(net, params, X, y, step_size, epochs, observe, observe_every, progress):
+        asked.append((net.width, X.shape, epochs, observe_every, progress))
+        np.testing.assert_allclose(X[0], first[0], rtol=1e-12)
+        zeros = np.zeros((2, 2))
+        return SimpleNamespace(observed=zeros, loss=zeros[0], step_size=step_size, observed_steps=zeros[0])
+
+    first, _ = data_of(0, 1000, 1000)
+    monkeypatch.setattr(two_layer_experiments, "gradient_descent", descent)
+    monkeypatch.setattr(two_layer_experiments, "_watch", lambda *_: None)
+    two_layer_experiments.experiment(step_size=0.1)
+    assert asked == [(32 * 4**k, (1000, 1000), 100, 1, False) for k in range(5)]
+
+
+def test_seed_0_is_a_seed():
+    seen = two_layer_experiments.experiment(**SMALL | {"seed": 0, "epochs": 1})
+    net = mgd.TwoLayerReLU(15, 10)
+    loss = net.loss(net.init(np.random.default_rng([0, 10])), *data_of(0, 12, 15))
+    np.testing.assert_allclose(seen.losses[0, 0], loss, rtol=1e-10)
 
 
 @pytest.mark.parametrize(

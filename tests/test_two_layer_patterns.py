@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import seeds
 
 import minimal_gd as mgd
-from minimal_gd.theory import two_layer_patterns
+from minimal_gd.theory import two_layer_limit, two_layer_patterns
 from minimal_gd.theory.constants import OpenConstants
 
 CORNERS = np.eye(2)
@@ -237,3 +237,41 @@ def test_inputs_that_are_not_unit_vectors_are_warned_of():
     ):
         with pytest.warns(UserWarning, match=r"Lemma 3\.2 of the companion asks for unit inputs"):
             statement(NET, START, 2 * X)
+
+
+# ------------------------------------------------------------------ exact numbers
+
+
+def test_the_derived_constants_are_those_of_the_proofs():
+    """c = √(2π)/32 in R, 1/4 in η, and the largest density of |z|."""
+    assert two_layer_patterns.DERIVED.radius == pytest.approx(math.sqrt(2 * math.pi) / 32, rel=1e-15)
+    assert two_layer_patterns.DERIVED.step == 0.25
+    assert pytest.approx(2 / math.sqrt(2 * math.pi), rel=1e-15) == two_layer_patterns.DENSITY
+
+
+def test_a_unit_that_can_just_reach_its_hyperplane_does_not_switch():
+    """A_ir is |w_rᵀx_i| < R, and a unit on the hyperplane is active as one above it is."""
+    start = mgd.Parameters((np.array([[0.5, 0.0], [0.25, 0.0], [-0.75, 0.0]]),), np.ones(3))
+    net, x = mgd.TwoLayerReLU(2, 3), np.array([[1.0, 0.0]])
+    comparison = two_layer_patterns.event_a(net, start, x, 0.5)
+    np.testing.assert_array_equal(comparison.left, [[False, True, False]])
+    np.testing.assert_array_equal(comparison.right, [[False, True, False]])
+
+
+def test_sampled_shares_may_be_off_by_six_standard_errors():
+    p = math.erf(0.3 / math.sqrt(2))
+    share = two_layer_patterns.share_of_events(NET, START, X, 0.3)
+    np.testing.assert_allclose(share.tolerance * p, 6 * math.sqrt(p * (1 - p) / 60), rtol=1e-12)
+    change = two_layer_patterns.expected_change(NET, START, X, 0.3)
+    np.testing.assert_allclose(change.tolerance * change.right, 6 * np.sqrt(change.right / 60), rtol=1e-12)
+
+
+def test_lemma_3_2_asks_for_three_quarters_of_lambda_at_the_start():
+    (premise,) = two_layer_patterns.lemma_3_2(NET, START, X).premises
+    np.testing.assert_allclose(premise.left, np.linalg.eigvalsh(gram_loop(START, X))[0], rtol=1e-10)
+    np.testing.assert_allclose(premise.right, 0.75 * two_layer_limit.lambda_0(X), rtol=1e-12)
+
+
+def test_the_bound_by_markov_knows_its_powers():
+    comparison = two_layer_patterns.markov(NET, START, X[:3], 0.02, OpenConstants(failure=0.3))
+    np.testing.assert_allclose(comparison.right, 4 * 9 * 0.02 / math.sqrt(2 * math.pi) / 0.3, rtol=1e-12)

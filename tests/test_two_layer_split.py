@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from strategies import seeds
 
 import minimal_gd as mgd
-from minimal_gd.theory import two_layer_split
+from minimal_gd.theory import two_layer_limit, two_layer_split
 from minimal_gd.theory.constants import OpenConstants
+from minimal_gd.theory.dynamics import ROUNDING
 
 CORNERS = np.eye(2)
 X = mgd.data.sphere(4, 3, seed=2)
@@ -204,3 +205,44 @@ def test_a_wrong_argument_is_named(change, error, words):
     arguments = {"net": NET, "start": START, "params": START, "X": X, "y": Y, "step_size": 0.1, "radius": 0.1} | change
     with pytest.raises(error, match=words):
         two_layer_split.pattern_step(**arguments)
+
+
+# ------------------------------------------------------------------ exact numbers
+
+
+def test_output_weights_of_any_size_are_split_too():
+    """|a_r| = 1 is what the bounds ask for; H and H^⊥ carry a_r²."""
+    start = mgd.Parameters(START.W, START.a * np.linspace(0.5, 1.5, 40))
+    pattern = two_layer_split.pattern_step(NET, start, start, X, Y, 0.01, 0.3)
+    I_1, I_2, _ = parts(pattern)
+    np.testing.assert_allclose(pattern.I_1, I_1, rtol=1e-9)
+    np.testing.assert_allclose(pattern.I_2, I_2, rtol=1e-9)
+    assert two_layer_split.first_part(pattern).verdict == "holds"
+
+
+@pytest.mark.parametrize("step_size", [1e-4, 5.0])
+def test_what_is_exact_may_miss_by_roundings_of_the_predictions(step_size):
+    """1e-11 of u where a short step changes it little, and of the change where a long step changes it more."""
+    pattern = some_step(step_size=step_size)
+    largest = np.abs(pattern.step.u).max()
+    sides = [np.abs(pattern.I_1 + pattern.I_2).max(), np.abs(two_layer_split.first_part(pattern).right).max()]
+    assert (np.array(sides) > largest).all() == (step_size > 1)
+    for statement, side in zip((two_layer_split.split, two_layer_split.first_part), sides, strict=True):
+        np.testing.assert_allclose(statement(pattern).tolerance * side, ROUNDING * max(largest, side), rtol=1e-9)
+
+
+def test_the_premises_of_the_factor_are_those_of_its_lemmas():
+    pattern = some_step(0.3)
+    smallest = np.linalg.eigvalsh(two_layer_limit.h_infinity(X))[0]
+    definite, patterns, *within = two_layer_split.total_factor(pattern, OpenConstants(failure=0.3), 0.7).premises
+    np.testing.assert_allclose(definite.left, np.linalg.eigvalsh(gram_loop(pattern.step.before.W[0], X))[0], rtol=1e-9)
+    np.testing.assert_allclose(definite.right, smallest / 2, rtol=1e-9)
+    np.testing.assert_allclose(patterns.right, 0.7 * 40 * 4 * 0.3 / 0.3, rtol=1e-12)
+    assert [premise.right for premise in within] == [0.3, 0.3]
+
+
+def test_the_premises_of_the_rate_know_their_powers():
+    constants = OpenConstants(radius=0.4, step=0.2, failure=0.7)
+    radius, step = two_layer_split.rate_from_factor(3, 0.2, 0.005, 1e-4, constants).premises
+    np.testing.assert_allclose([radius.left, radius.right], [1e-4, 0.28 * 0.2 / 9], rtol=1e-12)
+    np.testing.assert_allclose([step.left, step.right], [0.005, 0.2 * 0.2 / 9], rtol=1e-12)

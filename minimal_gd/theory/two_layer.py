@@ -88,7 +88,7 @@ def equation_2(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray) ->
     """
     params, X, y = premises.arguments(network(net), params, X, y)
     left = net.loss(params, X, y)
-    right = sum((f - target) ** 2 for f, target in zip(_formula(net, params, X), y, strict=True)) / 2
+    right = np.sum((_formula(net, params, X) - y) ** 2) / 2
     return compare("L(W, a) = ½ Σ_i (f(W, a, x_i) - y_i)²", left, "=", right, ROUNDING)
 
 

@@ -21,7 +21,7 @@ from minimal_gd.theory.comparison import Comparison, compare
 
 WIDTHS = (32, 128, 512, 2048, 8192)
 # Patterns and distances are taken over so many bytes of preactivations at a time.
-_BLOCK_BYTES = 2**25
+_BLOCK_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,16 @@ def experiment(
     runs = []
     for width in widths:
         net, params = _start(width, input_dim, seed, dtype)
-        runs.append(
-            gradient_descent(
-                net, params, X, y, step_size, epochs, observe=_watch(params, X), observe_every=every, progress=progress
-            )
+        run = gradient_descent(
+            net, params, X, y, step_size, epochs, observe=_watch(params, X), observe_every=every, progress=progress
         )
+        runs.append(run)
     seen = np.array([run.observed for run in runs])
     return Experiment(
         widths=np.array(widths),
-        step_size=runs[0].step_size,
+        step_size=run.step_size,
         losses=np.array([run.loss for run in runs]),
-        epochs=runs[0].observed_steps,
+        epochs=run.observed_steps,
         changed=seen[:, :, 0],
         distances=seen[:, :, 1],
     )
@@ -180,11 +179,11 @@ def _watch(start: Parameters, X: NDArray) -> Callable[[int, Parameters], list[fl
     W, n = start.W[0], len(X)
     size = max(1, _BLOCK_BYTES // (n * W.itemsize))
     blocks = [slice(first, first + size) for first in range(0, len(W), size)]
-    before = [X @ W[units].T >= 0 for units in blocks]
+    before = [(units, X @ W[units].T >= 0) for units in blocks]
 
     def watched(_: int, params: Parameters) -> list[float]:
         changed, furthest = 0, 0.0
-        for units, then in zip(blocks, before, strict=True):
+        for units, then in before:
             now = params.W[0][units]
             changed += int(np.count_nonzero((X @ now.T >= 0) != then))
             furthest = max(furthest, float(np.linalg.norm(now - W[units], axis=1).max()))

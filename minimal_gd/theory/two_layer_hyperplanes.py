@@ -73,8 +73,8 @@ def lemma_a_1(X: NDArray, seed: int | np.random.Generator = 0) -> Comparison:
 def isolation(X: NDArray, i: int, draws: int = 100, seed: int | np.random.Generator = 0) -> Comparison:
     """Σ_j α_j φ(x_j) = 0 forces α_i = 0: averages of φ(x)(w) = x I{wᵀx ≥ 0} over half balls.
 
-    The ball is around z_i ∈ D_i and touches no other D_j. From one side of D_i to the other only φ(x_i) changes: the
-    average over the upper half less that over the lower half is x_i for j = i, and 0 for all others.
+    The ball is around z_i ∈ D_i and ends before the next D_j. From one side of D_i to the other only φ(x_i) changes:
+    the average over the upper half less that over the lower half is x_i for j = i, and 0 for all others.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def isolation(X: NDArray, i: int, draws: int = 100, seed: int | np.random.Genera
     if not 0 <= validate.integer("i", i, least=0) < len(X):
         raise ValueError(f"i must be one of the {len(X)} samples, 0 to {len(X) - 1}, got {i}")
     z = _points(X, rng)
-    radius = _distances(z, _units(X))[i] / 2
+    radius = _distances(z, _units(X))[i]
     points = data.sphere(draws, X.shape[1], rng) * (radius * rng.uniform(0.1, 1, (draws, 1)))
-    upper = points * np.where(points @ X[i] >= 0, 1, -1)[:, None]
+    upper = np.where((points @ X[i] >= 0)[:, None], points, -points)
     jumps = [np.mean((z[i] + half) @ X.T >= 0, axis=0) for half in (upper, -upper)]
     left = (jumps[0] - jumps[1])[:, None] * X
     right = np.where(np.arange(len(X))[:, None] == i, X, 0)
@@ -127,12 +127,16 @@ def _points(X: NDArray, seed: int | np.random.Generator) -> NDArray:
     """
     units = _units(X)
     z = validate.generator(seed).standard_normal((_TRIES, *X.shape))
-    for _ in range(2):  # once more takes off what rounding left
-        z -= np.sum(z * units, axis=2, keepdims=True) * units
+    z = _projected(_projected(z, units), units)  # once more takes off what rounding left
     norms = np.linalg.norm(z, axis=2, keepdims=True)
     z = np.where(norms > _ROUNDING, z / np.maximum(norms, _ROUNDING), 0)
     best = np.argmax(_distances(z, units), axis=0)
     return z[best, np.arange(len(X))]
+
+
+def _projected(z: NDArray, units: NDArray) -> NDArray:
+    """Every z_i onto D_i; z (..., n, d)."""
+    return z - np.sum(z * units, axis=-1, keepdims=True) * units
 
 
 def _distances(z: NDArray, units: NDArray) -> NDArray:

@@ -222,12 +222,12 @@ def lemma_a_5(path: Path, open_constants: OpenConstants = DERIVED, constant: flo
     R_a = allowed_output_radius(len(path.y), smallest, constant)
     reach_w = (1 + R_a) * largest_drift(path, smallest)
     reach_a = (_largest_input(path.params[0], path.X) + R_w) * largest_drift(path, smallest)
-    exponential, like = rate(path, smallest), np.ones_like(path.times)
+    exponential = rate(path, smallest)
     return compare(
         "λ_0/2 ≤ λ_min(H(t)), ‖w_r - w_r(0)‖ ≤ R_w′, |a_r - a_r(0)| ≤ R_a′, ‖y - u(t)‖² ≤ exp(-λ_0 t)‖y - u(0)‖²",
-        [smallest / 2 * like, path.drifts, output_drifts(path), exponential.left],
+        np.broadcast_arrays(smallest / 2, path.drifts, output_drifts(path), exponential.left),
         "≤",
-        [path.smallest, reach_w * like, reach_a * like, exponential.right],
+        np.broadcast_arrays(path.smallest, reach_w, reach_a, exponential.right),
         path.slack,
         (compare("R_w′ < R_w", reach_w, "<", R_w), compare("R_a′ < R_a", reach_a, "<", R_a)),
     )
