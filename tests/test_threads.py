@@ -210,4 +210,5 @@ def test_of_users_that_overlap_the_last_one_to_leave_frees_blas(kinds, order):
 def test_without_a_blas_that_is_known_the_calling_thread_is_alone(monkeypatch):
     monkeypatch.setattr(threads, "_blas", lambda: ThreadpoolController().select(user_api="none"))
     with threads.threads() as run:
+        run(abs, [-1, -2, -3])
         assert run._members == []
