@@ -111,6 +111,15 @@ def test_the_dynamics_are_those_of_a_short_time_to_a_percent(statement, path):
     np.testing.assert_array_equal(comparison.left, two_layer_path.short_differences(path, 1e-4))
 
 
+def test_the_change_over_a_long_time_is_that_of_the_flow_to_seven_digits():
+    """One unit of four active, pushed up: u(0) = ½ and u̇ = (3 - u)/4, so that 3 - u = 2.5 exp(-t/4)."""
+    net = mgd.TwoLayerReLU(1, 4)
+    params = mgd.Parameters((np.array([[1.0], [-1.0], [-1.0], [-1.0]]),), np.ones(4))
+    path = two_layer_path.gradient_path(net, params, [[1.0]], [3.0], [1.0])
+    change = two_layer_path.short_differences(path, 20.0)[0]
+    np.testing.assert_allclose(change, 2.5 * (1 - math.exp(-5)) / 20, rtol=1e-7)
+
+
 def test_dropping_g_may_miss_by_roundings_of_the_largest_eigenvalue():
     net = mgd.TwoLayerReLU(4, 20)
     H, G = mgd.gram.empirical(net, net.init(5), X)

@@ -62,7 +62,7 @@ FLOW: dict[str, Row] = {
     "Companion Lemma 3.3 (distance)": lambda c: two_layer_flow.lemma_3_3_distance(c.two_layer.path),
     "Companion Lemma 3.4": lambda c: two_layer_flow.lemma_3_4(c.two_layer.path),
     "Companion Lemma 3.4 (width)": lambda c: two_layer_flow.width_of_lemma_3_4(
-        len(c.two_layer.case.y), c.two_layer.smallest, float(c.two_layer.run.squares[0])
+        len(c.two_layer.case.y), c.two_layer.smallest, c.two_layer.step.squared_residual
     ),
     "Companion E[u_i(0)²]": lambda c: two_layer_flow.initial_predictions(c.two_layer.case.X, PREDICTIONS_WIDTH),
     "Companion Initial residual": lambda c: two_layer_flow.initial_residual(*c.two_layer.everything),

@@ -94,7 +94,12 @@ SECTIONS_5_TO_7: dict[str, Row] = {
     "Theorem 6.1": lambda c: _theorem(c.resnet),
     "Theorem 7.1": lambda c: _theorem(c.conv_resnet),
     "Sufficient width": lambda c: theorems.width_against_sufficient(
-        lambda m: FullyConnected(INPUT_DIM, m, 1, ACTIVATION), c.resnet.X, c.resnet.y, c.one_layer.smallest, 0.2, 60
+        lambda m: FullyConnected(INPUT_DIM, m, 1, ACTIVATION),
+        c.one_layer.X,
+        c.one_layer.y,
+        c.one_layer.smallest,
+        0.2,
+        c.one_layer.steps,
     ),
 }
 
