@@ -12,7 +12,8 @@ from two_forms import both
 from minimal_gd import angles
 
 EPS = np.finfo(float).eps
-coordinates = st.floats(0, 1e3) | st.floats(0, 1e-3) | st.sampled_from([0.0, 1.0, 1e-300, 1e150])
+# below 1e-300 an angle is not to be trusted: variances below 1e-140 count as 0
+coordinates = st.floats(1e-300, 1e3) | st.floats(1e-300, 1e-3) | st.sampled_from([0.0, 1.0, 1e-300, 1e150])
 
 
 def close_to(exact, roundings):
