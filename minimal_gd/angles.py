@@ -23,7 +23,6 @@ _TAYLOR = [(-1) ** k / (2 * k + 3) for k in range(20)]  # of (1 - arctan(t)/t)/t
 _REST = np.polynomial.Chebyshev.interpolate(np.polynomial.Polynomial(_TAYLOR[2:]), 9, domain=(0, _TURN**2))
 _SERIES = np.array([*_TAYLOR[:2], *_REST.convert(kind=np.polynomial.Polynomial).coef])
 _SMALLEST = 1e-300
-RELU, ERF = 0, 1
 
 
 @njit(error_model="numpy", fastmath={"contract"}, inline="always")  # a call would end the vectorisation
@@ -43,35 +42,6 @@ def _angle(y: float, x: float) -> float:
     return math.pi - angle if x < 0 else angle
 
 
-@njit(error_model="numpy", fastmath={"contract"})
-def products_of_row(angle: int, a: float, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
-    """One row of `relu_products`, or of `erf_products`, as `angle` says: a number, and four (c,) arrays."""
-    if angle == RELU:
-        _relu_row(a, b, c, product, slope)
-    else:
-        _erf_row(a, b, c, product, slope)
-
-
-@njit(error_model="numpy", fastmath={"contract"})
-def _relu_row(a: float, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
-    turn = 1 / (2 * math.pi)
-    for j in range(len(c)):
-        root = math.sqrt(max(a * b[j] - c[j] * c[j], 0.0))
-        both = 0.5 - turn * _angle(root, c[j])
-        product[j] = turn * root + both * c[j]
-        slope[j] = both
-
-
-@njit(error_model="numpy", fastmath={"contract"})
-def _erf_row(a: float, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
-    for j in range(len(c)):
-        determinant = max(a * b[j] - c[j] * c[j], 0.0)
-        root = math.sqrt(1 + 2 * (a + b[j]) + 4 * determinant)
-        angle = _angle(2 * abs(c[j]), root)
-        product[j] = 2 / math.pi * math.copysign(angle, c[j])
-        slope[j] = 4 / math.pi / root
-
-
 @contracted_kernel
 def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
     """(√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, with tan θ = √(ab - c²)/c, entry by entry.
@@ -82,9 +52,15 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: N
         Variances and covariances, ab ≥ c² but for rounding.
     product, slope : (q, r, c) arrays, written
     """
+    turn = 1 / (2 * math.pi)
     for q in range(c.shape[0]):
         for i in range(c.shape[1]):
-            _relu_row(a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i])
+            first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
+            for j in range(len(third)):
+                root = math.sqrt(max(first * second[j] - third[j] * third[j], 0.0))
+                both = 0.5 - turn * _angle(root, third[j])
+                products[j] = turn * root + both * third[j]
+                slopes[j] = both
 
 
 @contracted_kernel
@@ -95,4 +71,10 @@ def erf_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: ND
     """
     for q in range(c.shape[0]):
         for i in range(c.shape[1]):
-            _erf_row(a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i])
+            first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
+            for j in range(len(third)):
+                determinant = max(first * second[j] - third[j] * third[j], 0.0)
+                root = math.sqrt(1 + 2 * (first + second[j]) + 4 * determinant)
+                angle = _angle(2 * abs(third[j]), root)
+                products[j] = 2 / math.pi * math.copysign(angle, third[j])
+                slopes[j] = 4 / math.pi / root

@@ -37,10 +37,8 @@ class ClosedForm:
     slope_modulus : callable, optional
         Then, (η, ρ) -> how far E[σ′(u)σ′(v)] / (E[σ′(u)²] E[σ′(v)²])^½ moves at most when the correlation, within
         [-ρ, ρ], moves by η; and σ′ is homogeneous of degree 0.
-    angle : int, optional
-        Which of the compiled forms of `minimal_gd.angles` `products` is, where no variance is 0.
 
-    `radial` to `slope_modulus` tell how errors in a, b and c spread; see `minimal_gd.limits.moments`.
+    The last four tell how errors in a, b and c spread; see `minimal_gd.limits.moments`.
     """
 
     mean: Callable[[NDArray], NDArray]
@@ -49,7 +47,6 @@ class ClosedForm:
     curvature: Callable[[NDArray], NDArray] | None = None
     radial_curvature: Callable[[NDArray], NDArray] | None = None
     slope_modulus: Callable[[float, float], float] = lambda eta, rho: math.inf
-    angle: int | None = None
 
 
 def determinant(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
@@ -193,9 +190,8 @@ RELU = ClosedForm(
     relu_products,
     radial=lambda a: a / 2,  # uσ′(u) = σ(u)
     slope_modulus=relu_slope_modulus,
-    angle=angles.RELU,
 )
-ERF = ClosedForm(erf_mean, erf_products, erf_radial, erf_curvature, erf_radial_curvature, angle=angles.ERF)
+ERF = ClosedForm(erf_mean, erf_products, erf_radial, erf_curvature, erf_radial_curvature)
 GELU = ClosedForm(gelu_mean, gelu_products, gelu_radial, gelu_curvature, gelu_radial_curvature)
 SINCOS = ClosedForm(
     sincos_mean,

@@ -95,18 +95,6 @@ def test_products_and_slopes_are_those_of_30_digits(name, exactly, seed):
         np.testing.assert_allclose(slope, exact[1], rtol=0, atol=1e4 * EPS)
 
 
-@pytest.mark.parametrize(("angle", "whole"), [(angles.RELU, angles.relu_products), (angles.ERF, angles.erf_products)])
-def test_a_row_by_its_number_is_a_row_of_the_block(angle, whole):
-    a, b, c = drawn(7)
-    products, slopes = np.empty_like(c), np.empty_like(c)
-    whole(*pairs_of(a, b, c), products, slopes)
-    for row in both(angles.products_of_row):
-        product, slope = np.full(c.shape[2], np.nan), np.full(c.shape[2], np.nan)
-        row(angle, a[1, 2], b[1], c[1, 2], product, slope)
-        np.testing.assert_array_max_ulp(product, products[1, 2], 4)
-        np.testing.assert_array_max_ulp(slope, slopes[1, 2], 4)
-
-
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_parallel_inputs_have_no_determinant_but_rounding(sign):
     """ab < c² by a rounding: a root of 0, not NaN; σ(u)σ(±u) and σ′(u)σ′(±u) have known expectations."""

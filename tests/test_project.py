@@ -45,7 +45,6 @@ ORDER = [
     "limits.profile",
     "limits.blocks",
     "limits.pairs",
-    "limits.rows",
     "limits.limiting",
     "gram",
     "gradcheck",

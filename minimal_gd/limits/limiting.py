@@ -13,7 +13,6 @@ from minimal_gd.hermite import SETTLED, inverse
 from minimal_gd.limits.blocks import Block, Panel, is_small, most_pairs, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
-from minimal_gd.limits.rows import compiled_rows, fill_rows
 from minimal_gd.networks.base import Network
 from minimal_gd.threads import Run, one_blas_thread, threads
 
@@ -101,16 +100,12 @@ def limiting(
 
         parts = panels(n, n2, net.positions, samples)
         with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
-            rows = compiled_rows(net, limits.layers) if out.flags.c_contiguous else None
 
             def fill(block: Block) -> None:
-                if rows is not None:
-                    fill_rows(rows, pixels, block, np.asarray(out))
-                else:
-                    theta = out[:, block.rows, block.target]
-                    gram_limits(net, limits.layers, pixels, block, room, theta)
-                    if block.is_mirrored:
-                        out[:, block.target, block.rows] = theta.swapaxes(1, 2)
+                theta = out[:, block.rows, block.target]
+                gram_limits(net, limits.layers, pixels, block, room, theta)
+                if block.is_mirrored:
+                    out[:, block.target, block.rows] = theta.swapaxes(1, 2)
                 with bar.get_lock():
                     bar.update()
 
