@@ -139,7 +139,7 @@ def test_imports_run_one_way(path):
                 assert name in allowed, f"{module_name(path)} imports {name}"
 
 
-SCRIPTS = sorted(path for folder in ("figures", "benchmarks") for path in (ROOT / folder).glob("*.py"))
+SCRIPTS = sorted(path for folder in ("figures", "benchmarks", "tests") for path in (ROOT / folder).glob("*.py"))
 
 
 @pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.stem)

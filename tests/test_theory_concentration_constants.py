@@ -174,3 +174,28 @@ def test_the_limits_of_another_depth_are_refused(depth):
     limits = recursions.limit_layers(mgd.ResNet(3, 30, depth, "sincos", c_res=0.9), np.eye(3))
     with pytest.raises(ValueError, match="argument 3 is"):
         concentration.layer_errors(SMALL, SMALL.init(0), np.eye(3), limits=limits)
+
+
+# ------------------------------------------------------------------ where there is no bound
+
+
+def test_no_bound_is_known_without_condition_3_1():
+    net = mgd.ResNet(2, 10, 2, "relu")
+    assert not concentration.passed_on(net, np.eye(2), 0.01 * np.eye(2)).holds
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: concentration.layer_errors(mgd.ResNet(3, 5, 1), None, np.eye(3)), "net must have depth ≥ 2 for Theo"),
+        (lambda: concentration.last_step(mgd.ResNet(3, 5, 1), None, np.eye(3)), "net must have depth ≥ 2 for the step"),
+        (lambda: concentration.layer_errors(SMALL, SMALL.init(0), np.eye(3), delta=1), "delta must be a probability"),
+        (lambda: concentration.layer_errors(SMALL, SMALL.init(0), np.eye(3), constant=0), "constant must be"),
+        (lambda: concentration.passed_on(SMALL, np.eye(3), np.eye(2)), r"error must have shape \(3, 3\)"),
+        (lambda: concentration.passed_on(SMALL, np.eye(3), np.triu(np.ones((3, 3)))), "error must be symmetric"),
+        (lambda: concentration.perturbed_start(SMALL, np.eye(3), np.eye(3), constant=-1), "constant must be"),
+    ],
+)
+def test_a_wrong_argument_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -188,3 +188,8 @@ def test_the_times_of_a_path_are_one_row_that_increases_from_above_0(times):
     net = mgd.TwoLayerReLU(4, 20)
     with pytest.raises(ValueError, match="times must be one row of increasing numbers > 0"):
         two_layer_path.gradient_path(net, net.init(0), X, Y, times)
+
+
+def test_the_asked_width_knows_its_powers():
+    constants = OpenConstants(width=3.0, failure=0.5)
+    np.testing.assert_allclose(two_layer_flow.asked_width(2, 0.1, constants), 3 * 64 * 1e4 * 8, rtol=1e-12)
