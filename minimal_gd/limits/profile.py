@@ -27,7 +27,6 @@ says, so that each line above is a line of `_forward_errors` or `_backward`.
 Paper: Definitions 5.1, 6.1 and 7.1; K^(h) is P^(h) for h < H, and Θ^(H) for h = H.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -209,7 +208,6 @@ def _backward(
     return Profile(layers, S, float(error), float(largest))
 
 
-@lru_cache(maxsize=64)
 def _scale_error(activation: Activation) -> float:
     """The relative error of β_h = √c_σ: how far c_σ E[σ(z)²], by the rule of the layers, is from 1."""
     unit = moments(activation, np.ones((1, 1)), Accuracy())
