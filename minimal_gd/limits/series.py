@@ -9,6 +9,7 @@ from minimal_gd import kernels
 from minimal_gd.activations import Activation
 from minimal_gd.hermite import ROUNDING, Coefficients, coefficients, inverse, remainder, resolve
 from minimal_gd.limits.moments import Accuracy, Errors, Pairs, largest
+from minimal_gd.quadrature import Elementwise
 from minimal_gd.threads import Run
 
 # Variances that differ by less share their coefficients: unit inputs have 1 ± a few roundings.
@@ -30,9 +31,8 @@ class SeriesMoments:
         s = np.sqrt(distinct)
         self._s = np.sqrt(variance)
         self._inverse_s = inverse(self._s)
-        value = coefficients(activation.sigma, s, tail=1.0, terms=1)
-        # E[u² σ′(u)²]; a second moment comes with whatever tail
-        radial = coefficients(lambda u: u * activation.dsigma(u), s, tail=1.0, terms=1).second_moment
+        value = _single_expectations(activation.sigma, s)
+        radial = _single_expectations(lambda u: u * activation.dsigma(u), s).second_moment  # E[u² σ′(u)²]
         slope_moment = np.empty_like(s)
         worst: list[Errors] = []
         rest: dict[int, NDArray] = {}
@@ -89,6 +89,11 @@ class SeriesMoments:
             kernels.series(rho, left, right, first, second, self._reach, product, slope)
         s, t = self._s[left, rows], self._s[right, columns]
         kernels.add_means(product, s, t, self.mean[left, rows], self.mean[right, columns])
+
+
+def _single_expectations(f: Elementwise, s: NDArray) -> Coefficients:
+    """The mean of f and its second moment, which comes with whatever tail."""
+    return coefficients(f, s, tail=1.0, terms=1)
 
 
 def _series_errors(
