@@ -46,7 +46,7 @@ def pair_expectations(
     ----------
     activation : Activation
     a, b, c : arrays that broadcast
-        Variances, below 1e140, and covariance, with c² ≤ ab up to rounding.
+        Variances, 0 or from 1e-140 to 1e140, and covariance, with c² ≤ ab up to rounding.
     tolerance : float > 0
         The error wanted of a Hermite series, relative to √(E[σ(u)²] E[σ(v)²]), or to the same of σ′.
 
@@ -56,17 +56,16 @@ def pair_expectations(
         Arrays of the shape that a, b and c broadcast to.
     """
     a, b, c = np.broadcast_arrays(*(np.asarray(argument, dtype=np.float64) for argument in (a, b, c)))
-    variance = np.stack([a.reshape(-1), b.reshape(-1)], axis=1)  # each pair a position, with two samples
+    variance = np.stack([a.flatten(), b.flatten()], axis=1)  # each pair a position, with two samples
+    covariance = c.flatten()[:, None, None]  # a copy: numba warns of what was broadcast
     root = np.sqrt(variance[:, 0]) * np.sqrt(variance[:, 1])
-    rho = min(1.0, largest(np.abs(c.reshape(-1)), root) + 4 * ROUNDING)
+    rho = min(1.0, largest(np.abs(c.flatten()), root) + 4 * ROUNDING)
     layer = moments(activation, variance, Accuracy(correlation=rho, tail=tolerance / 32))
-    layer.prepare(slice(0, 1), slice(1, 2))
-    errors = layer.errors
-    each = np.arange(len(variance))
-    covariance = c.reshape(-1, 1, 1)
+    each, first, second = np.arange(len(variance)), slice(0, 1), slice(1, 2)
+    layer.prepare(first, second)
     product, slope_product = np.empty_like(covariance), np.empty_like(covariance)
-    layer.products(covariance, Pairs(each, each, slice(0, 1), slice(1, 2)), product, slope_product)
+    layer.products(covariance, Pairs(each, each, first, second), product, slope_product)
     norm = np.sqrt(layer.second_moment).prod(axis=1)
     slope_norm = np.sqrt(layer.slope_moment).prod(axis=1)
-    results = (product, slope_product, errors.product * norm, errors.slope_product * slope_norm)
+    results = (product, slope_product, layer.errors.product * norm, layer.errors.slope_product * slope_norm)
     return PairExpectations(*(result.reshape(a.shape) for result in results))
