@@ -42,39 +42,48 @@ def _angle(y: float, x: float) -> float:
     return math.pi - angle if x < 0 else angle
 
 
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")
+def relu_pair(a: float, b: float, c: float) -> tuple[float, float]:
+    """(√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, with tan θ = √(ab - c²)/c, for ab ≥ c² but for rounding."""
+    turn = 1 / (2 * math.pi)
+    root = math.sqrt(max(a * b - c * c, 0.0))
+    both = 0.5 - turn * _angle(root, c)
+    return turn * root + both * c, both
+
+
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")
+def erf_pair(a: float, b: float, c: float) -> tuple[float, float]:
+    """(2/π) arctan(2c/r) and (4/π)/r, with r² = (1 + 2a)(1 + 2b) - 4c², for ab ≥ c² but for rounding.
+
+    r² = 1 + 2(a + b) + 4(ab - c²), where nothing cancels but in the determinant, which stands beside 1.
+    """
+    root = math.sqrt(1 + 2 * (a + b) + 4 * max(a * b - c * c, 0.0))
+    angle = _angle(2 * abs(c), root)
+    return 2 / math.pi * math.copysign(angle, c), 4 / math.pi / root
+
+
 @contracted_kernel
 def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
-    """(√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, with tan θ = √(ab - c²)/c, entry by entry.
+    """`relu_pair`, entry by entry.
 
     Parameters
     ----------
     a, b, c : (q, r, 1), (q, 1, c) and (q, r, c) arrays
-        Variances and covariances, ab ≥ c² but for rounding.
+        Variances and covariances.
     product, slope : (q, r, c) arrays, written
     """
-    turn = 1 / (2 * math.pi)
     for q in range(c.shape[0]):
         for i in range(c.shape[1]):
             first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
             for j in range(len(third)):
-                root = math.sqrt(max(first * second[j] - third[j] * third[j], 0.0))
-                both = 0.5 - turn * _angle(root, third[j])
-                products[j] = turn * root + both * third[j]
-                slopes[j] = both
+                products[j], slopes[j] = relu_pair(first, second[j], third[j])
 
 
 @contracted_kernel
 def erf_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: NDArray) -> None:
-    """(2/π) arctan(2c/r) and (4/π)/r, with r² = (1 + 2a)(1 + 2b) - 4c², entry by entry; arguments as above.
-
-    r² = 1 + 2(a + b) + 4(ab - c²), where nothing cancels but in the determinant, which stands beside 1.
-    """
+    """`erf_pair`, entry by entry; arguments as above."""
     for q in range(c.shape[0]):
         for i in range(c.shape[1]):
             first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
             for j in range(len(third)):
-                determinant = max(first * second[j] - third[j] * third[j], 0.0)
-                root = math.sqrt(1 + 2 * (first + second[j]) + 4 * determinant)
-                angle = _angle(2 * abs(third[j]), root)
-                products[j] = 2 / math.pi * math.copysign(angle, third[j])
-                slopes[j] = 4 / math.pi / root
+                products[j], slopes[j] = erf_pair(first, second[j], third[j])

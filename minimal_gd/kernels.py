@@ -238,3 +238,17 @@ def layer_gram(P: NDArray, B: NDArray, square: float, D: NDArray, theta: NDArray
             for j in range(len(p)):
                 d[j] = square * d[j] * b[j]
                 total[j] += p[j] * d[j]
+
+
+@kernel
+def reflect(theta: NDArray) -> None:
+    """Copy what is above the diagonal of every matrix below it.
+
+    Parameters
+    ----------
+    theta : (H, n, n) array, changed
+    """
+    for h in range(theta.shape[0]):
+        for i in range(theta.shape[1]):
+            for j in range(i):
+                theta[h, i, j] = theta[h, j, i]

@@ -119,13 +119,13 @@ class Team:
 
     def __call__(self, function: Callable[[Any], Any], parts: list) -> list:
         """Return what `function` gives for every part, in order, or raise what it raised, once all have stopped."""
-        if not self._members and len(parts) > 1:
-            self._start()
         results = [None] * len(parts)
         rest = iter(list(enumerate(parts)))
         helpers = self._rounds[: max(len(parts) - 1, 0)]
         for rounds in helpers:
             rounds.put((function, rest, results))
+        if helpers and not self._members:
+            self._start()
         errors = [_take(function, rest, results)]
         errors += [_get(self._done) for _ in helpers]
         for error in errors:

@@ -45,6 +45,7 @@ ORDER = [
     "limits.profile",
     "limits.blocks",
     "limits.pairs",
+    "limits.rows",
     "limits.limiting",
     "gram",
     "gradcheck",

@@ -12,6 +12,8 @@ _BLOCKS_IN_THREADS = 8
 _ENTRIES_ALONE = 2**14
 _FEW_ENTRIES = 2**17
 _FEWEST_SAMPLES = 12
+# A compiled loop over so many entries, or a multiple, leaves no rest that is computed one by one.
+LANES = 16
 
 
 class Block(NamedTuple):
@@ -56,10 +58,9 @@ def is_small(n: int, n2: int | None, entries: int, share: float = 1.0) -> bool:
     return n * (n if n2 is None else n2) * entries * share <= _FEW_ENTRIES
 
 
-def most_pairs(n: int, n2: int | None, entries: int) -> int:
-    """How many pairs of samples a block of `panels` has, at most."""
-    side = _side(n, n2, entries)
-    return min(side, n) * min(side, n if n2 is None else n2)
+def longest_side(n: int, n2: int | None, entries: int) -> int:
+    """How many samples a block of `panels` has on a side, at most."""
+    return min(_side(n, n2, entries), max(n, n2 or n))
 
 
 def _side(n: int, n2: int | None, entries: int) -> int:
@@ -99,8 +100,10 @@ def panels(n: int, n2: int | None, entries: int, samples: int) -> list[Panel]:
 
 
 def _triangle(rows: list[slice]) -> list[Block]:
-    diagonal = [Block(row, row, row, True, False) for row in rows]
-    return diagonal + [_mirrored(row, column) for row, column in combinations(rows, 2)]
+    """Those on the diagonal last: they take half as long, so the threads end at about the same time."""
+    return [_mirrored(row, column) for row, column in combinations(rows, 2)] + [
+        Block(row, row, row, True, False) for row in rows
+    ]
 
 
 def _mirrored(row: slice, column: slice) -> Block:

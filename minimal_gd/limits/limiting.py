@@ -3,16 +3,18 @@
 import warnings
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from minimal_gd import validate
+from minimal_gd import kernels, validate
 from minimal_gd.hermite import SETTLED, inverse
-from minimal_gd.limits.blocks import Block, Panel, is_small, most_pairs, panels
+from minimal_gd.limits.blocks import Block, Panel, is_small, longest_side, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
+from minimal_gd.limits.rows import row_limits, table
 from minimal_gd.networks.base import Network
 from minimal_gd.threads import Run, one_blas_thread, threads
 
@@ -85,25 +87,24 @@ def limiting(
     out = _checked_out(out, (net.depth + 1, n, n if n2 is None else n2))
 
     squares = input_variances(net, pixels)
-    inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
-
     alone = is_small(n, n2, net.positions) and not covariances
     with np.errstate(over="ignore", invalid="ignore"), one_blas_thread() if alone else threads() as run:
-        room = Room(net.depth, net.positions * most_pairs(n, n2, net.positions))
-        pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
-        alone_or_not = map if is_small(n, n2, net.positions, _SHARE_OF_PRODUCTS) else run
-        rho = max(alone_or_not(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))
-        if covariances and net.positions > 1:
-            rho = 1.0  # positions of one sample meet each other too
+        room = Room(net.depth, net.positions, longest_side(n, n2, net.positions))
+        crosses = covariances and net.positions > 1  # positions of one sample meet each other too
+        rho = 1.0 if crosses else _first_correlation(net, pixels, squares, n, n2, room, run)
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
         samples = _samples_at_once(limits.layers)
 
+        rows = table(net, limits.layers)
+        way = partial(gram_limits, net, limits.layers) if rows is None else partial(row_limits, net, rows)
         parts = panels(n, n2, net.positions, samples)
         with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
 
             def fill(block: Block) -> None:
-                theta = out[:, block.rows, block.target]
-                gram_limits(net, limits.layers, pixels, block, room, theta)
+                theta = way(pixels, block, room)
+                if block.is_diagonal:
+                    kernels.reflect(theta)  # symmetric to the bit
+                out[:, block.rows, block.target] = theta
                 if block.is_mirrored:
                     out[:, block.target, block.rows] = theta.swapaxes(1, 2)
                 with bar.get_lock():
@@ -139,6 +140,19 @@ def _checked_out(out: NDArray | None, shape: tuple[int, ...]) -> NDArray:
         state = "" if out.flags.writeable else ", read-only"
         raise ValueError(f"out must be a writeable float64 array of shape {shape}, got {validate.describe(out)}{state}")
     return out
+
+
+def _first_correlation(
+    net: Network, pixels: NDArray, squares: NDArray, n: int, n2: int | None, room: Room, run: Run
+) -> float:
+    """The largest |ρ| of the first layer, i ≠ j; or 1, which it can't exceed, if no error depends on it."""
+    form = net.activation.closed_form
+    if form is not None and form.curvature is not None:
+        return 1.0
+    inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
+    pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
+    alone_or_not = map if is_small(n, n2, net.positions, _SHARE_OF_PRODUCTS) else run
+    return max(alone_or_not(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))
 
 
 def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, tolerance: float, run: Run) -> Profile:

@@ -116,7 +116,7 @@ class ClosedMoments:
     bytes_a_sample = 0
 
     def __init__(self, form: ClosedForm, variance: NDArray, accuracy: Accuracy) -> None:
-        self._form, self._variance = form, variance
+        self.form, self._variance = form, variance
         self.mean = form.mean(variance)
         self.second_moment, self.slope_moment = self._of_one(variance)
         self.errors = self._errors(accuracy)
@@ -127,19 +127,19 @@ class ClosedMoments:
     def products(self, covariance: NDArray, pairs: Pairs, product: NDArray, slope: NDArray) -> None:
         """As `Moments.products`."""
         a, b = self._variance[pairs.left, pairs.rows, None], self._variance[pairs.right, None, pairs.columns]
-        self._form.products(a, b, covariance, product, slope)
+        self.form.products(a, b, covariance, product, slope)
 
     def _of_one(self, covariance: NDArray) -> tuple[NDArray, NDArray]:
         """Both products for u and v of one sample's variance, (p, n)."""
         a, c = self._variance.reshape(-1, 1, 1), covariance.reshape(-1, 1, 1)
         product, slope_product = np.empty_like(c), np.empty_like(c)
-        self._form.products(a, a, c, product, slope_product)
+        self.form.products(a, a, c, product, slope_product)
         return product.reshape(covariance.shape), slope_product.reshape(covariance.shape)
 
     def _errors(self, accuracy: Accuracy) -> Errors:
         """Rounding inside a formula is taken for one in its arguments, which they already bear."""
         eta, delta = accuracy.covariance + 8 * ROUNDING, accuracy.variance + 8 * ROUNDING
-        form, a, rho = self._form, self._variance, accuracy.correlation
+        form, a, rho = self.form, self._variance, accuracy.correlation
         s, norm, slope_norm = np.sqrt(a), np.sqrt(self.second_moment), np.sqrt(self.slope_moment)
         by_covariance = largest(s * slope_norm, norm)
         by_variance = largest(np.sqrt(form.radial(a)), norm)

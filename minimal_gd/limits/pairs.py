@@ -13,29 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd import kernels
-from minimal_gd.limits.blocks import Block
+from minimal_gd.limits.blocks import LANES, Block
 from minimal_gd.limits.moments import Pairs
 from minimal_gd.limits.profile import Layer
 from minimal_gd.networks.base import Network
 
 
 class Positions(NamedTuple):
-    """Pairs of positions: `left` l of x_i and `right` r of x_j, (q,) each; p of them with l = r, or all p² (axes 2)."""
+    """Pairs of positions: `left` l of x_i and `right` r of x_j, (q,) each; p of them with l = r, or all p² (axes 2).
+
+    Those with l = r are every `step`-th.
+    """
 
     left: NDArray
     right: NDArray
     axes: int
+    step: int
 
     @classmethod
     def equal(cls, p: int) -> "Positions":
         """Every l with itself."""
-        return cls(np.arange(p), np.arange(p), 1)
+        return cls(np.arange(p), np.arange(p), 1, 1)
 
     @classmethod
     def all(cls, p: int) -> "Positions":
         """Every l with every r."""
         left, right = np.divmod(np.arange(p * p), p)
-        return cls(left, right, 2)
+        return cls(left, right, 2, p + 1)
 
 
 class Room(threading.local):
@@ -45,21 +49,27 @@ class Room(threading.local):
     ----------
     depth : int
         H.
-    entries : int
-        How many entries the largest block has: positions, rows and columns multiplied.
+    p : int
+        Positions.
+    side : int
+        How many samples the largest block has on a side.
 
     Attributes
     ----------
-    S, D, B : (H + 1, entries), (H, entries) and (1, entries) arrays
+    S, D, B : (H + 1, p·side²), (H, p·side²) and (1, p·side²) arrays
+    theta : ((H + 1)·side·(side + 16),) array
+        `minimal_gd.limits.rows` makes its rows a little longer.
     """
 
-    def __init__(self, depth: int, entries: int) -> None:
-        self.S, self.D, self.B = (np.empty((layers, entries)) for layers in (depth + 1, depth, 1))
+    def __init__(self, depth: int, p: int, side: int) -> None:
+        self.S, self.D, self.B = (np.empty((layers, p * side**2)) for layers in (depth + 1, depth, 1))
+        self.theta = np.empty((depth + 1) * side * (side + LANES))
 
 
-def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, room: Room, theta: NDArray) -> None:
-    """Write Θ^(1), …, Θ^(H+1) of one block into `theta`, (H + 1, rows, columns)."""
-    S, D, [B] = _shaped(room, net.positions, block)
+def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, room: Room) -> NDArray:
+    """Θ^(1), …, Θ^(H+1) of one block, (H + 1, rows, columns), in `room` until the next block."""
+    S, D, [B] = (_shaped(array, net.positions, block) for array in (room.S, room.D, room.B))
+    theta = _shaped(room.theta[None], net.depth + 1, block)[0]
     _pixel_products(pixels, block, out=S[0])
     inputs = list(_forward(net, layers, S, D, block, Positions.equal(net.positions)))
     theta[-1] = S[-1, 0] if net.positions == 1 else S[-1].sum(axis=0)
@@ -69,9 +79,7 @@ def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block
         if h > 0:
             before = net.patch_sums(D[h])
             B = before if layer.skip == 0 else np.add(B, before, out=B)
-    if block.is_diagonal:
-        below = np.tri(theta.shape[1], k=-1, dtype=bool)
-        np.copyto(theta, theta.swapaxes(1, 2).copy(), where=below)  # symmetric to the bit
+    return theta
 
 
 def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block: Block) -> NDArray:
@@ -97,18 +105,18 @@ def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, b
     inverse_norms : (p, n) array
         1/‖φ(x_i)_l‖, 0 for blank patches.
     """
-    S, _, [rho] = _shaped(room, net.positions, block)
-    P = net.patch_sums(_pixel_products(pixels, block, out=S[0]))
+    [products], [rho] = (_shaped(array[:1], net.positions, block) for array in (room.S, room.B))
+    P = net.patch_sums(_pixel_products(pixels, block, out=products))
     kernels.correlations(P, inverse_norms[:, block.rows], inverse_norms[:, block.columns], rho)
     if block.is_diagonal:
         _fill_diagonal(rho, Positions.equal(len(rho)), 0)
     return float(max(rho.max(), -rho.min()))
 
 
-def _shaped(room: Room, p: int, block: Block) -> list[NDArray]:
-    """Return S, D and B in the shape of the block."""
+def _shaped(array: NDArray, p: int, block: Block) -> NDArray:
+    """Take as much of every row of `array` as the block has entries, in the shape of the block."""
     shape = (p, block.rows.stop - block.rows.start, block.columns.stop - block.columns.start)
-    return [array[:, : math.prod(shape)].reshape(-1, *shape) for array in (room.S, room.D, room.B)]
+    return array[:, : math.prod(shape)].reshape(-1, *shape)
 
 
 def _forward(
@@ -120,7 +128,7 @@ def _forward(
     ----------
     S, D : (H + 1, q, rows, columns) and (H, q, rows, columns) arrays, written
     """
-    left, right, axes = positions
+    left, right, axes, _ = positions
     p, pairs = net.positions, Pairs(left, right, block.rows, block.columns)
     for h, layer in enumerate(layers):
         before, after, slope = S[h], S[h + 1], D[h]
@@ -147,4 +155,4 @@ def _pixel_products(pixels: NDArray, block: Block, out: NDArray) -> NDArray:
 
 def _fill_diagonal(array: NDArray, positions: Positions, values: NDArray | float) -> None:
     """Put `values` (p, rows), or one number, where a variable meets itself: l = r and i = j."""
-    np.einsum("qii->qi", array)[positions.left == positions.right] = values
+    np.einsum("qii->qi", array)[:: positions.step] = values
