@@ -25,7 +25,7 @@ SETTLED = 128 * ROUNDING
 _MOST_NODES = 2**14
 _MOST_TERMS = 4096
 # With many variances at once, so many rows at a time, and so many nodes.
-_ROWS = 512
+_ROWS = 128
 _MOST_SHARED_NODES = 2**12
 
 
@@ -144,7 +144,7 @@ def resolve(
     terms, least : int
         How many to begin with, and how many to return at least; least ≤ terms.
     visit : callable
-        `visit(rows, coefficients)` is called for all rows, up to 512 at a time, with `s[rows]`. Where a smaller s
+        `visit(rows, coefficients)` is called for all rows, up to 128 at a time, with `s[rows]`. Where a smaller s
         turns out to need more terms than the largest, all rows come once more.
     run : callable
         Runs a function over a list, in threads or not, as `map` does.

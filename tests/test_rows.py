@@ -11,7 +11,6 @@ from strategies import seeds
 import minimal_gd as mgd
 from minimal_gd import gram
 from minimal_gd.limits import limiting
-from minimal_gd.limits.blocks import Block
 from minimal_gd.limits.profile import input_variances, profile
 from minimal_gd.limits.rows import table
 
