@@ -57,7 +57,9 @@ def relu_products(a: NDArray, b: NDArray, c: NDArray, product: NDArray, slope: N
         for i in range(c.shape[1]):
             first, second, third, products, slopes = a[q, i, 0], b[q, 0], c[q, i], product[q, i], slope[q, i]
             for j in range(len(third)):
-                root = math.sqrt(max(first * second[j] - third[j] * third[j], 0.0))
+                # compared first: contracted, the difference would leave a rounding of c² where a = b = c
+                area, square = first * second[j], third[j] * third[j]
+                root = math.sqrt(area - square) if area > square else 0.0
                 both = 0.5 - turn * _angle(root, third[j])
                 products[j] = turn * root + both * third[j]
                 slopes[j] = both
