@@ -40,7 +40,6 @@ def test_every_pair_is_in_one_block_of_one_panel(n, n2, entries, samples):
     for panel in parts:
         assert max(size(panel.rows), size(panel.columns)) <= samples
         for block in panel.blocks:
-            assert size(block.rows) * size(block.columns) <= most_pairs(n, n2, entries)
             assert panel.rows.start <= block.rows.start < block.rows.stop <= panel.rows.stop
             assert panel.columns.start <= block.columns.start < block.columns.stop <= panel.columns.stop
 
@@ -60,11 +59,11 @@ def test_columns_are_among_all_samples_and_targets_among_those_of_the_result(n, 
                 assert block.rows.start <= columns.start
 
 
-def test_the_blocks_of_a_square_begin_with_its_diagonal():
+def test_the_blocks_of_a_square_are_its_diagonal_and_those_above():
     [panel] = panels(25, None, 3000, 25)
     first, middle, last = slice(0, 8), slice(8, 16), slice(16, 25)
     assert panel.rows == panel.columns == slice(0, 25)
-    assert panel.blocks == [
+    expected = [
         Block(first, first, first, is_diagonal=True, is_mirrored=False),
         Block(middle, middle, middle, is_diagonal=True, is_mirrored=False),
         Block(last, last, last, is_diagonal=True, is_mirrored=False),
@@ -72,6 +71,8 @@ def test_the_blocks_of_a_square_begin_with_its_diagonal():
         Block(first, last, last, is_diagonal=False, is_mirrored=True),
         Block(middle, last, last, is_diagonal=False, is_mirrored=True),
     ]
+    assert len(panel.blocks) == len(expected)
+    assert all(block in panel.blocks for block in expected)
 
 
 def test_the_panels_of_a_rectangle_take_the_samples_in_order():
@@ -86,43 +87,55 @@ def test_the_panels_of_a_rectangle_take_the_samples_in_order():
     ]
 
 
-@given(st.integers(1, 600), st.sampled_from([1, 100, 3000]), st.integers(1, 600))
-@example(n=600, entries=3000, samples=190)
-def test_slices_have_nearly_the_same_size_and_are_as_few_as_can_be(n, entries, samples):
-    parts = panels(n, None, entries, samples)
-    stripes = {(panel.rows.start, size(panel.rows)) for panel in parts}
-    assert len(stripes) == math.ceil(n / samples)
-    lengths = {length for _, length in stripes}
-    assert max(lengths) - min(lengths) <= 1
+def lengths(slices):
+    """How many samples are in each of the different ones."""
+    return [length for _, length in {(samples.start, size(samples)) for samples in slices}]
+
+
+@given(SIZES, st.none() | SIZES, st.sampled_from([1, 100, 3000]), SIZES)
+@example(n=200, n2=None, entries=3000, samples=190)
+def test_slices_have_nearly_the_same_size_and_panels_are_as_few_as_can_be(n, n2, entries, samples):
+    parts = panels(n, n2, entries, samples)
+    assert len(lengths(panel.rows for panel in parts)) == math.ceil(n / samples)
+    assert len(lengths(panel.columns for panel in parts)) == math.ceil((n if n2 is None else n2) / samples)
     for panel in parts:
-        rows = {(block.rows.start, size(block.rows)) for block in panel.blocks}
-        lengths = {length for _, length in rows}
-        assert max(lengths) - min(lengths) <= 1
-        assert len(rows) == math.ceil(size(panel.rows) / math.isqrt(most_pairs(n, None, entries)))
+        for cut in ([block.rows for block in panel.blocks], [block.columns for block in panel.blocks]):
+            assert max(lengths(cut)) - min(lengths(cut)) <= 1
+    for cut in ([panel.rows for panel in parts], [panel.columns for panel in parts]):
+        assert max(lengths(cut)) - min(lengths(cut)) <= 1
 
 
 # ---------------------------------------------------------------- how large
 
+LARGE = [
+    (360, None, 1, 128),  # few in all: 2¹⁴ entries
+    (2**5, 2**6, 2**6, 16),
+    (130, 1000, 1, 128),
+    (512, None, 1, 181),  # an eighth of all, 2¹⁵ here
+    (256, 1024, 1, 181),
+    (64, 128, 32, 32),
+    (1000, None, 1, 256),  # 2¹⁶ entries
+    (1000, None, 16, 64),
+    (1000, None, 1000, 12),  # twelve samples whatever they hold
+]
 
-@pytest.mark.parametrize(
-    ("n", "n2", "entries", "pairs"),
-    [
-        (130, None, 1, 128**2),  # few in all: 2¹⁴ entries
-        (130, 1000, 1, 128**2),
-        (2**5, 2**6, 2**6, 16**2),
-        (512, None, 1, 181**2),  # an eighth of all, 2¹⁵ here
-        (256, 1024, 1, 181**2),
-        (64, 128, 32, 32**2),
-        (1000, None, 1, 256**2),  # 2¹⁶ entries
-        (1000, None, 16, 64**2),
-        (1000, None, 1000, 12**2),  # twelve samples whatever they hold
-        (7, None, 1, 49),  # no more than there are
-        (7, 300, 1, 7 * 128),
-        (300, 7, 1, 7 * 128),
-    ],
-)
-def test_a_block_holds_as_many_pairs_as_is_fast(n, n2, entries, pairs):
-    assert most_pairs(n, n2, entries) == pairs
+
+@pytest.mark.parametrize(("n", "n2", "entries", "side"), LARGE)
+def test_a_block_has_as_many_samples_as_is_fast(n, n2, entries, side):
+    [panel] = panels(n, n2, entries, samples=2000)
+    assert len(lengths(block.rows for block in panel.blocks)) == math.ceil(n / side)
+    assert len(lengths(block.columns for block in panel.blocks)) == math.ceil((n if n2 is None else n2) / side)
+
+
+@pytest.mark.parametrize(("n", "n2", "entries", "side"), [*LARGE, (7, None, 1, 7)])
+def test_no_block_has_more_pairs_than_room_is_made_for(n, n2, entries, side):
+    assert most_pairs(n, n2, entries) == side**2
+    [panel] = panels(n, n2, entries, samples=2000)
+    assert max(size(block.rows) * size(block.columns) for block in panel.blocks) <= side**2
+
+
+def test_no_room_is_made_for_more_samples_than_there_are():
+    assert most_pairs(7, 300, 1) == most_pairs(300, 7, 1) == 7 * 128
 
 
 @pytest.mark.parametrize("entries", [1, 4])
