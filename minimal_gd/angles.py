@@ -46,7 +46,9 @@ def _angle(y: float, x: float) -> float:
 def relu_pair(a: float, b: float, c: float) -> tuple[float, float]:
     """(√(ab - c²) + (π - θ) c)/2π and (π - θ)/2π, with tan θ = √(ab - c²)/c, for ab ≥ c² but for rounding."""
     turn = 1 / (2 * math.pi)
-    root = math.sqrt(max(a * b - c * c, 0.0))
+    # compared first: contracted, the difference would leave a rounding of c² where a = b = c
+    area, square = a * b, c * c
+    root = math.sqrt(area - square) if area > square else 0.0
     both = 0.5 - turn * _angle(root, c)
     return turn * root + both * c, both
 

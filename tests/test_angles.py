@@ -108,3 +108,13 @@ def test_parallel_inputs_have_no_determinant_but_rounding(sign):
         erf(*pairs_of(a, a, c), product, slope)
         assert product.item() == close_to(sign * 2 / math.pi * math.atan(6 / math.sqrt(13)), 16)
         assert slope.item() == close_to(4 / math.pi / math.sqrt(13), 16)
+
+
+def test_a_variable_with_itself_has_no_determinant_at_all():
+    """A rounding of c² in its place would have a root of 1e-8, and the angle be as wrong."""
+    a = np.random.default_rng(4).uniform(0.1, 3, (50, 1))
+    for relu in both(angles.relu_products):
+        product, slope = np.full((50, 1, 1), np.nan), np.full((50, 1, 1), np.nan)
+        relu(*pairs_of(a, a, a[:, :, None]), product, slope)
+        np.testing.assert_array_equal(slope, np.full((50, 1, 1), 0.5))
+        np.testing.assert_array_equal(product, a[:, :, None] / 2)

@@ -266,7 +266,7 @@ def test_where_no_rule_settles_the_errors_are_true():
 
 @pytest.mark.parametrize("name", ["mean", "second_moment", "slope_product", "product", "correlation"])
 def test_the_worst_of_a_thousand_samples_counts_whichever_it_is(name):
-    """They come 512 at a time."""
+    """They come 128 at a time."""
     accuracy = Accuracy(1e-3, 1e-3, 0.5, 1e-2)
     variance = np.linspace(0.1, 1, 1025)[None]
     worst = max(getattr(series([[a]], accuracy).errors, name) for a in (0.1, 1.0))

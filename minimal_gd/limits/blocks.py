@@ -58,14 +58,15 @@ def is_small(n: int, n2: int | None, entries: int, share: float = 1.0) -> bool:
     return n * (n if n2 is None else n2) * entries * share <= _FEW_ENTRIES
 
 
-def longest_side(n: int, n2: int | None, entries: int) -> int:
-    """How many samples a block of `panels` has on a side, at most."""
-    return min(_side(n, n2, entries), max(n, n2 or n))
+def largest_block(n: int, n2: int | None, entries: int) -> tuple[int, int]:
+    """How many rows and columns a block of `panels` has, at most."""
+    side = _side(n, n2, entries)
+    return min(side, n), min(side, n if n2 is None else n2)
 
 
 def _side(n: int, n2: int | None, entries: int) -> int:
     total = n * (n if n2 is None else n2) * entries
-    size = _ENTRIES_ALONE if total <= _FEW_ENTRIES else min(_ENTRIES_IN_THREADS, total // _BLOCKS_IN_THREADS)
+    size = min(_ENTRIES_IN_THREADS, max(_ENTRIES_ALONE, total // _BLOCKS_IN_THREADS))
     return max(_FEWEST_SAMPLES, math.isqrt(size // entries))
 
 

@@ -1,7 +1,6 @@
 """Every layer's Gram matrix at m → ∞, pair by pair of samples, with a bound on its error."""
 
 import warnings
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -11,7 +10,7 @@ from tqdm import tqdm
 
 from minimal_gd import kernels, validate
 from minimal_gd.hermite import SETTLED, inverse
-from minimal_gd.limits.blocks import Block, Panel, is_small, longest_side, panels
+from minimal_gd.limits.blocks import Block, Panel, is_small, largest_block, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.limits.rows import row_limits, table
@@ -89,7 +88,7 @@ def limiting(
     squares = input_variances(net, pixels)
     alone = is_small(n, n2, net.positions) and not covariances
     with np.errstate(over="ignore", invalid="ignore"), one_blas_thread() if alone else threads() as run:
-        room = Room(net.depth, net.positions, longest_side(n, n2, net.positions))
+        room = Room(net.depth, net.positions, *largest_block(n, n2, net.positions))
         crosses = covariances and net.positions > 1  # positions of one sample meet each other too
         rho = 1.0 if crosses else _first_correlation(net, pixels, squares, n, n2, room, run)
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
@@ -176,8 +175,8 @@ def _over(parts: list[Panel], fill: Callable[[Block], None], layers: list[Layer]
     """Fill every block of every panel, preparing one panel at a time."""
     moments = [layer.moments for layer in layers if layer.moments.bytes_a_sample > 0]
     for panel in parts:
-        deque(run(lambda moment, panel=panel: moment.prepare(panel.rows, panel.columns), moments), maxlen=0)
-        deque(run(fill, panel.blocks), maxlen=0)
+        list(run(lambda moment, panel=panel: moment.prepare(panel.rows, panel.columns), moments))
+        list(run(fill, panel.blocks))
 
 
 def _covariances(

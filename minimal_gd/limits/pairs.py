@@ -49,21 +49,21 @@ class Room(threading.local):
     ----------
     depth : int
         H.
-    p : int
-        Positions.
-    side : int
-        How many samples the largest block has on a side.
+    q : int
+        Pairs of positions.
+    rows, columns : int
+        How many samples the largest block has.
 
     Attributes
     ----------
-    S, D, B : (H + 1, p·side²), (H, p·side²) and (1, p·side²) arrays
-    theta : ((H + 1)·side·(side + 16),) array
+    S, D, B : (H + 1, q·rows·columns), (H, q·rows·columns) and (1, q·rows·columns) arrays
+    theta : ((H + 1)·rows·(columns + 16),) array
         `minimal_gd.limits.rows` makes its rows a little longer.
     """
 
-    def __init__(self, depth: int, p: int, side: int) -> None:
-        self.S, self.D, self.B = (np.empty((layers, p * side**2)) for layers in (depth + 1, depth, 1))
-        self.theta = np.empty((depth + 1) * side * (side + LANES))
+    def __init__(self, depth: int, q: int, rows: int, columns: int) -> None:
+        self.S, self.D, self.B = (np.empty((layers, q * rows * columns)) for layers in (depth + 1, depth, 1))
+        self.theta = np.empty((depth + 1) * rows * (columns + LANES))
 
 
 def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, room: Room) -> NDArray:
@@ -85,16 +85,17 @@ def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block
 def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block: Block) -> NDArray:
     """P^(0), …, P^(H-1) of one block and all pairs of positions, (H, p, p, rows, columns)."""
     p, first, second = net.positions, pixels[block.rows], pixels[block.columns]
-    products = np.einsum("ilc,jrc->lrij", first, second, optimize=True).reshape(-1, len(first), len(second))
-    S, D = np.empty((net.depth + 1, *products.shape)), np.empty((net.depth, *products.shape))
-    S[0] = products
-    P = np.array(list(_forward(net, layers, S, D, block, Positions.all(p))))
+    rows, columns = len(first), len(second)
+    room = Room(net.depth, p * p, rows, columns)
+    S, D = _shaped(room.S, p * p, block), _shaped(room.D, p * p, block)
+    S[0].reshape(p, p, rows, columns)[...] = np.tensordot(first, second, axes=(2, 2)).transpose(1, 3, 0, 2)
+    P = np.array(list(_forward(net, layers, S, D, block, Positions.all(p)))).reshape(-1, p, p, rows, columns)
     if block.is_diagonal:
         # P_ij,lr = P_ji,rl exactly: of the two, the one above the diagonal
-        flat = P.reshape(net.depth, p, p, *P.shape[2:]).transpose(0, 3, 1, 4, 2).reshape(net.depth, p * P.shape[2], -1)
-        flat = np.triu(flat) + np.triu(flat, 1).swapaxes(1, 2)
-        return flat.reshape(net.depth, P.shape[2], p, P.shape[3], p).transpose(0, 2, 4, 1, 3)
-    return P.reshape(net.depth, p, p, *P.shape[2:])
+        flat = P.transpose(0, 3, 1, 4, 2).reshape(-1, rows * p, columns * p)
+        kernels.reflect(flat)
+        return flat.reshape(-1, rows, p, columns, p).transpose(0, 2, 4, 1, 3)
+    return P
 
 
 def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, block: Block, room: Room) -> float:

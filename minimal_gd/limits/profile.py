@@ -41,7 +41,7 @@ from minimal_gd.threads import Run
 
 # Variances below are taken for 0, and those above refused, so that a product of two is a normal number.
 _NEGLIGIBLE = 1e-140
-_LARGEST = 1e140
+_LARGEST = 1 / _NEGLIGIBLE
 
 
 class Layer(NamedTuple):
@@ -211,5 +211,5 @@ def _backward(
 def _scale_error(activation: Activation) -> float:
     """The relative error of β_h = √c_σ: how far c_σ E[σ(z)²], by the rule of the layers, is from 1."""
     unit = moments(activation, np.ones((1, 1)), Accuracy())
-    deviation = abs(activation.c_sigma * float(unit.second_moment[0, 0]) - 1)
+    deviation = abs(activation.c_sigma * unit.second_moment.item() - 1)
     return deviation + unit.errors.second_moment
