@@ -124,7 +124,7 @@ class ConvResNet(Network):
     def backward(self, params: Parameters, work: Workspace, upstream: NDArray) -> None:
         """δ^(H) to δ^(1): steps 1 to 3 of the derivation, times `upstream`."""
         g = work.g
-        np.multiply.outer(upstream, params.a.T, out=g.reshape(len(upstream), *params.a.T.shape))  # ∂u/∂x^(H) = a
+        np.einsum("i,rl->ilr", upstream, params.a, out=g.reshape(-1, self.positions, self.width))  # ∂u/∂x^(H) = a
         for h in reversed(range(self.depth)):
             delta = work.delta[h]  # s_h σ′(z^(h))
             delta *= g  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))

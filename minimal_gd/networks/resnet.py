@@ -68,7 +68,7 @@ class ResNet(Network):
 
     def backward(self, params: Parameters, work: Workspace, upstream: NDArray) -> None:
         """δ^(H) to δ^(1): steps 1 to 3 of the derivation, times `upstream`."""
-        g = np.multiply.outer(upstream, params.a, out=work.g)  # ∂u/∂x^(H) = a
+        g = np.einsum("i,r->ir", upstream, params.a, out=work.g)  # ∂u/∂x^(H) = a
         for h in reversed(range(self.depth)):
             delta = work.delta[h]  # s_h σ′(z^(h))
             delta *= g  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))
