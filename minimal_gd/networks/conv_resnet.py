@@ -134,8 +134,11 @@ class ConvResNet(Network):
 
     def output_gradient(self, work: Workspace, residual: NDArray, out: NDArray) -> NDArray:
         """∂L/∂a = Σ_i (u_i - y_i) x_i^(H), (m, p)."""
-        np.matmul(residual, work.phi[-1].reshape(len(residual), -1), out=out)
-        return out.reshape(self.positions, self.width).T
+        transposed = work.g[: self.positions]  # by now nobody needs g
+        np.matmul(residual, work.phi[-1].reshape(len(residual), -1), out=transposed.reshape(-1))
+        out = out.reshape(self.width, self.positions)
+        out[...] = transposed.T
+        return out
 
     def scale(self, h: int) -> float:
         """s_{h+1}: √(c_σ/m) for the first layer (h = 0), c_res/(H√m) for the others."""
