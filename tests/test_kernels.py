@@ -19,7 +19,7 @@ TESTS = Path(__file__).parent
 
 
 def test_the_tests_of_the_kernels_pass_as_plain_python():
-    files = [str(TESTS / name) for name in ("test_kernels.py", "test_angles.py", "test_fused.py")]
+    files = [str(TESTS / name) for name in ("test_kernels.py", "test_angles.py", "test_fused.py", "test_rows.py")]
     others = f"not {test_the_tests_of_the_kernels_pass_as_plain_python.__name__}"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
     run = subprocess.run(
@@ -191,6 +191,16 @@ def test_the_gram_of_a_layer_sums_over_positions(shape, square, seed):
         np.testing.assert_allclose(changed, expected, rtol=4 * EPS, atol=0)
         summands = P * expected
         assert (np.abs(theta - summands.sum(axis=0)) <= 16 * EPS * np.abs(summands).sum(axis=0)).all()
+
+
+@given(st.integers(1, 4), st.integers(1, 6), seeds)
+def test_a_reflected_matrix_is_symmetric_and_keeps_what_is_on_and_above_its_diagonal(layers, n, seed):
+    theta = np.random.default_rng(seed).standard_normal((layers, n, n))
+    for reflect in both(kernels.reflect):
+        reflected = theta.copy()
+        reflect(reflected)
+        np.testing.assert_array_equal(np.triu(reflected), np.triu(theta))
+        np.testing.assert_array_equal(reflected, reflected.swapaxes(1, 2))
 
 
 def test_plain_python_is_not_compiled():

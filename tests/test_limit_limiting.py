@@ -122,6 +122,15 @@ def test_series_are_meant_for_the_largest_correlation_of_two_samples(profiles, n
     assert {one.channels for one in asked} == {net.input_shape[0]}
 
 
+def test_where_no_error_depends_on_it_the_correlation_is_not_asked_for(profiles, monkeypatch):
+    """A closed form whose σ′ is smooth."""
+    asked = profiles()
+    monkeypatch.setattr(module, "largest_correlation", None)
+    for activation in ("erf", "gelu", "sincos", "identity", "square"):
+        gram.limiting(mgd.ResNet(3, 1, 2, activation), inputs(NET, 3, seed=3))
+    assert {one.rho for one in asked} == {1}
+
+
 def test_covariances_of_a_convolution_have_all_correlations_up_to_one(profiles):
     """Its positions meet others of the same sample."""
     asked = profiles()

@@ -10,6 +10,7 @@ import minimal_gd as mgd
 from minimal_gd import gram
 from minimal_gd.limits import blocks
 from minimal_gd.limits import limiting as module
+from minimal_gd.limits.pairs import Room
 
 NETS = {
     "fully connected": mgd.FullyConnected(3, 1, 3, "square"),
@@ -86,3 +87,10 @@ def test_many_samples_have_limits_that_are_symmetric_to_the_bit(cut):
     K, _, covariances = gram.limiting(net, X, tolerance=1e-2, covariances=True)
     np.testing.assert_array_equal(K, K.swapaxes(1, 2))
     np.testing.assert_array_equal(covariances, covariances.swapaxes(1, 2))
+
+
+def test_room_is_made_for_every_layer_of_the_largest_block_and_not_for_more():
+    """Θ has rows that may be longer by a loop's lanes."""
+    room = Room(depth=3, q=2, rows=5, columns=7)
+    assert [array.shape for array in (room.S, room.D, room.B)] == [(4, 70), (3, 70), (1, 70)]
+    assert room.theta.shape == (4 * 5 * (7 + blocks.LANES),)

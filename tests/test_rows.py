@@ -106,8 +106,9 @@ def test_blocks_fit_together(n, is_alone, monkeypatch):
 )
 def test_where_the_form_is_an_angle_there_are_rows(net, shape):
     X = np.random.default_rng(0).standard_normal(shape)
-    skip, square, variance, *_ = table(net, layers_of(net, X)).transpose(1, 0, 2)
-    assert variance.shape == (net.depth, len(X) + 16)
+    numbers = table(net, layers_of(net, X))
+    assert numbers.shape == (net.depth, 7, len(X) + 16)
+    skip, square, variance, *_ = numbers.transpose(1, 0, 2)
     np.testing.assert_allclose(variance[0, :4], np.sum(X * X, axis=1), rtol=4 * EPS)
     np.testing.assert_allclose(square[:, 0], [net.limit_layer(h)[1] ** 2 for h in range(1, net.depth + 1)])
     assert list(skip[:, 0]) == [net.limit_layer(h)[0] for h in range(1, net.depth + 1)]

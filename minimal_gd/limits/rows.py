@@ -36,7 +36,8 @@ def table(net: Network, layers: list[Layer]) -> NDArray | None:
         return None
     n = layers[0].variance.shape[1]
     numbers = np.ones((len(layers), 7, n + LANES))
-    for rows, layer in zip(numbers, layers, strict=True):
+    for h, layer in enumerate(layers):
+        rows = numbers[h]
         rows[_SKIP], rows[_SQUARE] = layer.skip, layer.scale**2
         rows[_VARIANCE, :n], rows[_OFFSET, :n] = layer.variance, layer.offset
         rows[_SECOND_MOMENT, :n], rows[_SLOPE_MOMENT, :n] = layer.moments.second_moment, layer.moments.slope_moment
