@@ -248,7 +248,7 @@ def reflect(theta: NDArray) -> None:
     ----------
     theta : (H, n, n) array, changed
     """
-    for h in range(theta.shape[0]):
-        for i in range(theta.shape[1]):
+    for matrix in theta:
+        for i in range(len(matrix)):
             for j in range(i):
-                theta[h, i, j] = theta[h, j, i]
+                matrix[i, j] = matrix[j, i]
