@@ -16,6 +16,7 @@ What an error does to E[σ(u)σ(v)] = Σ_k a_k(s) a_k(t) ρ^k, for u, v of stand
   knows E[σ″²], or a modulus of continuity of its own.
 """
 
+import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -140,23 +141,23 @@ class ClosedMoments:
         """Rounding inside a formula is taken for one in its arguments, which they already bear."""
         eta, delta = accuracy.covariance + 8 * ROUNDING, accuracy.variance + 8 * ROUNDING
         form, a, rho = self.form, self._variance, accuracy.correlation
-        s, norm, slope_norm = np.sqrt(a), np.sqrt(self.second_moment), np.sqrt(self.slope_moment)
-        by_covariance = largest(s * slope_norm, norm)
-        by_variance = largest(np.sqrt(form.radial(a)), norm)
+        per_square, per_slope = inverse(self.second_moment), inverse(self.slope_moment)
+        by_covariance = float(np.max(a * self.slope_moment * per_square))
+        by_variance = math.sqrt(np.max(form.radial(a) * per_square))
         if form.curvature is None or form.radial_curvature is None:
             slope_error = form.slope_modulus(eta + delta, rho)
         else:
-            curvature = largest(s * np.sqrt(form.curvature(a)), slope_norm)
-            radial_curvature = largest(np.sqrt(form.radial_curvature(a)), slope_norm)
-            slope_error = eta * curvature**2 + delta * (radial_curvature + curvature**2)
+            curvature = float(np.max(a * form.curvature(a) * per_slope))
+            radial_curvature = math.sqrt(np.max(form.radial_curvature(a) * per_slope))
+            slope_error = eta * curvature + delta * (radial_curvature + curvature)
         parallel, _ = self._of_one(rho * a)
         rounding = 8 * ROUNDING
         return Errors(
-            product=eta * by_covariance**2 + delta * (by_variance + by_covariance**2) + rounding,
+            product=eta * by_covariance + delta * (by_variance + by_covariance) + rounding,
             slope_product=slope_error + rounding,
             second_moment=delta * by_variance + rounding,
             mean=delta / 2 * by_variance + rounding,
-            correlation=min(1.0, largest(parallel, self.second_moment) + rounding),
+            correlation=min(1.0, float(np.max(parallel * per_square)) + rounding),
         )
 
 
