@@ -59,6 +59,20 @@ def test_an_expectation_that_may_be_less_precise_comes_with_a_warning_that_point
     assert all(warning.filename == __file__ for warning in caught)
 
 
+@pytest.mark.filterwarnings("ignore::scipy.integrate.IntegrationWarning")
+def test_each_of_four_pieces_is_given_up_after_200_intervals():
+    """Of 21 points: the first in the middle of a piece, and every one that is cut in two was computed as well."""
+    points = []
+
+    def rough(z):
+        points.append(float(z))
+        return np.mod(1e7 * z, 1)
+
+    gaussian.expectation(rough)
+    assert len(points) == 4 * 21 * (2 * 200 - 1)
+    assert points[:: 21 * (2 * 200 - 1)] == [-23, -4, 4, 23]
+
+
 def test_an_expectation_that_is_not_finite_is_refused():
     for f in (lambda z: 1e307 * np.exp(z * z / 4), lambda z: z * np.nan):
         # of an infinite one, SciPy's quad says inf or nan, as its version has it
