@@ -39,13 +39,16 @@ def ratios(rows: dict) -> Figure:
         floors = [over_ours[who] for who in cases.FLOORS if who in over_ours]
         if floors:
             ax.plot(min(floors), place, "|", color="black", ms=12, mew=2, label=_once("bare matrix products", seen))
+        beyond = [peer for peer in MARKERS if over_ours.get(peer, 0) > FARTHEST]
         for peer, marker in MARKERS.items():
             if peer in over_ours:
                 colour, label = common.COLOURS[SHADES[peer]], _once(peer, seen)
                 fill = "none" if peer == "torch" else "full"
-                ax.plot(min(over_ours[peer], FARTHEST), place, marker, color=colour, fillstyle=fill, label=label)
-                if over_ours[peer] > FARTHEST:
-                    ax.text(0.93 * FARTHEST, place, f"{over_ours[peer]:.0f} →", ha="right", va="center")
+                at = FARTHEST / 1.15 ** beyond[::-1].index(peer) if peer in beyond else over_ours[peer]
+                ax.plot(at, place, marker, color=colour, fillstyle=fill, label=label)
+        if beyond:
+            numbers = ", ".join(f"{over_ours[peer]:.0f}" for peer in beyond)
+            ax.text(0.93 * FARTHEST / 1.15 ** (len(beyond) - 1), place, f"{numbers} →", ha="right", va="center")
     ax.axvline(1, color="black", linewidth=1, label="ours")
     ax.set(xscale="log", xlabel="time, relative to ours", xlim=(None, 1.1 * FARTHEST), ylim=(len(names) - 0.4, -0.6))
     ax.set_yticks(range(len(names)), [rows[name]["title"] for name in names])
