@@ -63,9 +63,12 @@ def test_the_loop_gives_what_the_blocks_give(net, n, seed):
 @given(nets, st.integers(1, 20), st.integers(1, 20), seeds)
 def test_the_loop_gives_rectangles_too(net, n, n2, seed):
     X = samples(n + n2, net.input_dim, seed)
-    K, _ = gram.limiting(net, X[:n], X[n:])
-    whole, _ = gram.limiting(net, X)
-    np.testing.assert_allclose(K, whole[:, :n, n:], rtol=0, atol=1e-6 * whole.max())
+    K, error = gram.limiting(net, X[:n], X[n:])
+    whole, whole_error = gram.limiting(net, X)
+    # both are within their errors of the same; ReLU's slope is the root of a few roundings off near |ρ| = 1
+    apart = np.abs(K - whole[:, :n, n:]).max()
+    assert apart <= error + whole_error
+    assert apart <= 1e-6 * whole.max()
 
 
 @pytest.mark.parametrize("name", ["relu", "erf"])
@@ -131,13 +134,13 @@ def test_elsewhere_there_are_none(net, shape):
     assert table(net, layers) is None
 
 
-def test_a_blank_sample_has_no_rows_and_the_right_limits():
-    """relu′(0) = 1, so E[σ′(u)σ′(v)] is ½ for one blank sample, and 1 for two."""
+def test_where_a_sample_is_blank_there_are_none_and_its_limits_are_0():
     net = mgd.FullyConnected(2, 3, 1, activation="relu")
     X = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
     assert table(net, layers_of(net, X)) is None
     K, _ = gram.limiting(net, X)
-    np.testing.assert_allclose(K[0], [[1, 0, 0], [0, 0, 0], [0, 0, 0]], atol=EPS)  # c_σ P E[σ′σ′] = 2 · 1 · ½
+    expected = [[1, 0, 0], [0, 0, 0], [0, 0, 0]]  # c_σ P E[σ′σ′] = 2 · 1 · ½
+    np.testing.assert_allclose(K, [expected, expected], atol=EPS)  # Θ^(2) = c_σ E[σσ]: the same numbers
 
 
 def test_a_memory_map_is_filled_too(tmp_path):

@@ -68,6 +68,10 @@ def _fill(
 
     Parameters
     ----------
+    is_relu : bool
+        Or erf.
+    numbers : (H, 7, n + 16) array
+        As `table` gives it.
     is_diagonal : bool
         Whether rows and columns are the same samples. Then some pairs below the diagonal are left out.
     theta : (H + 1, r, k) array, changed
