@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "minimal_gd").rglob("*.py"))
 # Imports run one way: a module imports only what stands before it.
 ORDER = [
+    "minimal",
     "validate",
     "compiling",
     "kernels",
