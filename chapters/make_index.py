@@ -5,7 +5,9 @@ python chapters/make_index.py --missing    # says what no chapter explains or ca
 """
 
 import argparse
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from course import FOLDER, anchor, asserted_calls, chapters, pages, public_functions, statements, title
@@ -77,18 +79,29 @@ def _short(page: Path) -> str:
 
 def _row(statement: Statement, places: dict[str, str]) -> str:
     module, name = statement.function.__module__, statement.function.__name__
-    source = "../" + module.replace(".", "/") + ".py"
-    function = f"[`{module.removeprefix('minimal_gd.theory.')}.{name}`]({source})"
+    source = f"../{module.replace('.', '/')}.py"
     file, test = statement.test.split("::")
     cells = (
         statement.label,
         statement.where,
         places.get(statement.label, "–"),
-        function,
-        f"[`{test}`](../tests/{file})",
+        f"[`{module.removeprefix('minimal_gd.theory.')}.{name}`]({_at(source, name)})",
+        f"[`{test}`]({_at(f'../tests/{file}', test)})",
         statement.wording,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _at(source: str, name: str) -> str:
+    """The address of the line that a function begins at; the book, which has pages of its own, leaves the line out."""
+    return f"{source}#L{_lines(FOLDER / source)[name]}"
+
+
+@cache
+def _lines(source: Path) -> dict[str, int]:
+    """The line of every function that a file defines."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    return {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _uses() -> list[str]:
