@@ -7,10 +7,10 @@ each, and a is the output layer. Samples are rows: X is (n, d), and the paper's 
 
 import numpy as np
 
-ACTIVATIONS = {  # section 3.2: σ, σ′, and c_σ = 1/E[σ(z)²] for z ~ N(0, 1)
+ACTIVATIONS = {  # section 3.2: σ, σ′, c_σ = 1/E[σ(z)²] for z ~ N(0, 1); softplus is log(1 + e^z), logaddexp(0, z)
     "sincos": (lambda z: np.sin(z) + np.cos(z), lambda z: np.cos(z) - np.sin(z), 1.0),
-    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2, 2.5361754332174535),
-    "softplus": (lambda z: np.logaddexp(0, z), lambda z: (1 + np.tanh(z / 2)) / 2, 1.0854865029883434),
+    "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2, 2.5361754332174535),
+    "softplus": (lambda z: np.logaddexp(0, z), lambda z: np.exp(-np.logaddexp(0, -z)), 1.0854865029883434),
     "relu": (lambda z: np.maximum(z, 0), lambda z: np.where(z >= 0, 1.0, 0.0), 2.0),
 }
 

@@ -59,8 +59,8 @@ def same(net):
 def test_activations_are_those_of_the_package(name):
     sigma, dsigma, c_sigma = minimal.ACTIVATIONS[name]
     activation, z = mgd.activations.get(name), np.linspace(-30, 30, 601)
-    np.testing.assert_allclose(sigma(z), activation.sigma(z), rtol=1e-15, atol=1e-15)
-    np.testing.assert_allclose(dsigma(z), activation.dsigma(z), rtol=1e-15, atol=1e-15)
+    np.testing.assert_allclose(sigma(z), activation.sigma(z), rtol=1e-14)  # e^z errs by |z| roundings
+    np.testing.assert_allclose(dsigma(z), activation.dsigma(z), rtol=1e-14)  # in the tails too, where it is tiny
     assert c_sigma == pytest.approx(activation.c_sigma, rel=1e-15)
 
 
@@ -118,6 +118,7 @@ def test_a_run_of_descent_agrees(case):
     require(case, "minimal.py", names(case), layers(mgd.Parameters(*trained)), expected, allowed)
 
 
+@pytest.mark.filterwarnings("ignore:the limits of .* are known up to")  # so far apart they may be, then
 @given(problems(st.one_of(fully_connected(("sincos",)), resnet(("sincos",)), conv_resnet(("sincos",)))))
 def test_limits_agree(case):
     net, X = case.net, case.X
