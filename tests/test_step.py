@@ -81,9 +81,54 @@ def test_a_step_in_blocks_is_the_gradient_step(monkeypatch, net):
     np.testing.assert_allclose(one.predictions, net.predict(case.params, case.X), rtol=1e-12)
     one.descend()
     gradient = net.gradient(case.params, case.X, case.y)
-    pairs = zip((*theta.W, theta.a), (*case.params.W, case.params.a), (*gradient.W, gradient.a), strict=True)
+    pairs = list(zip((*theta.W, theta.a), (*case.params.W, case.params.a), (*gradient.W, gradient.a), strict=True))
     for now, then, slope in pairs:
         np.testing.assert_allclose(now, then - eta * slope * (net.train_output or now is not theta.a), rtol=1e-11)
+    moved = [np.linalg.norm(now - then) for now, then, _ in pairs]
+    np.testing.assert_allclose(one.distances(case.params), moved, rtol=1e-12)
+
+
+def test_distances_of_several_blocks_of_units_are_those_of_the_whole_layers():
+    case = problem(mgd.ResNet(10, 512, 2), n=200, seed=0)
+    assert len(blocks.of_units(case.net, 200)) > 1
+    run = mgd.gradient_descent(*case.everything, 1e-3, 1, distances=True)
+    pairs = zip((*run.params.W, run.params.a), (*case.params.W, case.params.a), strict=True)
+    # a sum of up to 512² squares: at most so many roundings, and far fewer as they are summed pairwise
+    np.testing.assert_allclose(run.distances[1], [np.linalg.norm(now - then) for now, then in pairs], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 7])  # one block of samples, and several
+def test_predictions_are_those_that_forward_returns_in_whatever_array(monkeypatch, n):
+    class ReturnsAnArrayOfItsOwn(mgd.ResNet):
+        def forward(self, params, work):
+            super().forward(params, work)
+            work.u.fill(np.nan)
+            return work.phi[-1] @ params.a
+
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS_A_BLOCK", 140)
+    monkeypatch.setattr(blocks, "_ROWS_A_BLOCK", 2)
+    case = problem(ReturnsAnArrayOfItsOwn(4, 6, 2), n, seed=0)
+    assert len(blocks.of_samples(case.net, n)) == (1 if n == 3 else 3)
+    run = mgd.gradient_descent(*case.everything, 1e-3, 2, predictions=True)
+    usual = mgd.gradient_descent(mgd.ResNet(4, 6, 2), *case.everything[1:], 1e-3, 2, predictions=True)
+    # nothing cancels: a prediction differs by roundings of a sum of 6
+    np.testing.assert_allclose(run.predictions, usual.predictions, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(run.loss, 0.5 * np.sum((run.predictions - case.y) ** 2, axis=1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("field", ["phi", "delta"])
+def test_a_forward_pass_that_puts_an_array_in_place_of_the_workspaces_is_refused(field):
+    """Descent reads the arrays that were there first, which such a pass would leave unwritten."""
+
+    class PutsAnArrayInPlace(mgd.FullyConnected):
+        def forward(self, params, work):
+            u = super().forward(params, work)
+            getattr(work, field)[0] = getattr(work, field)[0] + 0
+            return u
+
+    case = problem(PutsAnArrayInPlace(4, 6, 2), n=3, seed=0)
+    with pytest.raises(TypeError, match="'tuple' object does not support item assignment"):
+        mgd.gradient_descent(*case.everything, 1e-3, 1)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])

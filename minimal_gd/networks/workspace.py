@@ -21,9 +21,10 @@ class Workspace:
 
     Attributes
     ----------
-    phi : list of H + 1 arrays
-        `phi[h - 1]`, (n·p, k_h), holds φ_h(x^(h-1)); the last, (n·p, m), holds x^(H).
-    delta : list of H arrays, (n·p, m)
+    phi : tuple of H + 1 arrays
+        `phi[h - 1]`, (n·p, k_h), holds φ_h(x^(h-1)); the last, (n·p, m), holds x^(H). Write into the arrays, as in
+        `work.phi[h][...] = x`: `work.phi[h] = x` is refused, since a step of descent would not see the new array.
+    delta : tuple of H arrays, (n·p, m)
         `delta[h - 1]` holds s_h σ′(z^(h)) after the forward pass, s_h the factor in front of σ, and δ^(h) = ∂u/∂z^(h)
         after the backward pass.
     u : (n,) array
@@ -34,8 +35,8 @@ class Workspace:
         Where `g` and `product` are.
     """
 
-    phi: list[NDArray]
-    delta: list[NDArray]
+    phi: tuple[NDArray, ...]
+    delta: tuple[NDArray, ...]
     u: NDArray
     positions: int
     scratch: "Scratch"
@@ -45,8 +46,8 @@ class Workspace:
         """Make room for `n` samples of `net`; a pass is over `at_once` of them at most, or over all."""
         rows, m = n * net.positions, net.width
         return cls(
-            phi=[np.empty((rows, k), dtype) for k in (*net.fan_in, m)],
-            delta=[np.empty((rows, m), dtype) for _ in range(net.depth)],
+            phi=tuple(np.empty((rows, k), dtype) for k in (*net.fan_in, m)),
+            delta=tuple(np.empty((rows, m), dtype) for _ in range(net.depth)),
             u=np.empty(n, dtype),
             positions=net.positions,
             scratch=Scratch(net, n if at_once is None else at_once, dtype),
@@ -80,8 +81,8 @@ class Workspace:
         first, last, _ = block.indices(len(self.u))
         rows = slice(first * self.positions, last * self.positions)
         return Workspace(
-            phi=[phi[rows] for phi in self.phi],
-            delta=[delta[rows] for delta in self.delta],
+            phi=tuple(phi[rows] for phi in self.phi),
+            delta=tuple(delta[rows] for delta in self.delta),
             u=self.u[block],
             positions=self.positions,
             scratch=self.scratch,
