@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minimal_gd.content import by_content
+
 if TYPE_CHECKING:
     from minimal_gd.networks.base import Network
 
 
+@by_content
 @dataclass(frozen=True)
 class Workspace:
     """Features φ_h(x^(h-1)) and sensitivities δ^(h) of n samples, with room to compute them in.
