@@ -50,6 +50,10 @@ def test_a_file_that_is_incomplete_or_mixed_is_refused(run, tmp_path):
     mixtures += [whole | {"params.W11": whole["params.W10"]}, whole | {"observed_9": np.ones(3)}]
     mixtures += [whole | {name: array[:-1]} for name, array in whole.items() if array.ndim]
     mixtures += [whole | {"params.a": whole["params.a"].astype(np.float32)}, whole | {"loss": whole["loss"][::-1]}]
+    # the same bytes under another name, of another shape or dtype
+    renamed = {name.replace("distances", "distancet"): array for name, array in whole.items()}
+    observed = whole["observed_1"]
+    mixtures += [renamed, whole | {"observed_1": observed.reshape(-1)}, whole | {"observed_1": observed.view(np.int64)}]
     assert len(mixtures) > 70
     for arrays in mixtures:
         with path.open("wb") as file:
