@@ -67,6 +67,11 @@ def test_the_blocks_of_a_problem_stay_what_they_are(width, n, of_samples, of_uni
     assert (len(blocks.of_samples(net, n)), len(blocks.of_units(net, n))) == (of_samples, of_units)
 
 
+def test_a_sample_counts_as_many_rows_as_it_has_positions():
+    net = mgd.ConvResNet((10, 8, 8), 100, 1, (3, 3))  # 50 samples: 28 800 000 multiplications, 3200 rows
+    assert len(blocks.of_samples(net, 50)) == 7
+
+
 @pytest.mark.parametrize(
     "net", [NET, mgd.ResNet(4, 6, 3), mgd.ConvResNet((2, 3), 6, 2, (3,)), mgd.TwoLayerReLU(4, 6)], ids=repr
 )
