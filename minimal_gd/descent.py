@@ -92,7 +92,8 @@ def gradient_descent(
         Record u(k), and ‖W^(h)(k) - W^(h)(0)‖_F with ‖a(k) - a(0)‖_2, at every step.
     observe : callable, optional
         `observe(k, params)` is called at every step k that `observe_every` divides and returns a number or an array
-        to record. `params` are the arrays in training, read-only.
+        to record, or a dict of them, recorded name by name: the same names at every step. `params` are the arrays in
+        training, read-only.
     observe_every : int ≥ 1
     normalisation : "sum" or "mean"
         The paper's loss L = ½ Σ, or the poster's R = (1/2n) Σ: with n times the step size it takes the same path.
@@ -115,10 +116,15 @@ def gradient_descent(
     DivergenceError
         If the loss turns non-finite or grows without bound; it names the step and 2/λ_max(ΣG).
     TypeError, ValueError
-        If an argument is not as above, or `resume` is of another run.
+        If an argument is not as above, or `resume` is of another run; if `observe` returns something else than numbers,
+        or other names than before.
+    OSError
+        If a checkpoint cannot be written.
 
-    An interrupt (Ctrl-C) is raised between two steps. Whatever ends a run early, the exception's attribute
-    `trajectory` holds what was recorded until then.
+    An interrupt (Ctrl-C) is raised between two steps. Whatever ends a run early, a last checkpoint that cannot be
+    written too, the exception's attribute `trajectory` holds what was recorded until then. Where something fails in the
+    middle of a step, a note on the exception says that `trajectory.params` are no longer θ(k), and the checkpoint is
+    left as it was.
 
     Paper: section 3.3; the poster for "mean".
     """
@@ -150,7 +156,9 @@ def gradient_descent(
     theta = params.map(lambda array: np.array(array, order="C"))
     scale = 1.0 if normalisation == "sum" else 1 / len(y)
     limit = _GROWTH_LIMIT * scale * half_square(y)
+    is_whole = True
     with (
+        recorder.kept_by_errors(theta),
         threads() as run,
         Interrupts() as interrupts,
         tqdm(total=steps, initial=max(recorder.last, 0), disable=not progress, unit="step", leave=None) as bar,
@@ -173,20 +181,23 @@ def gradient_descent(
                 if checkpoint is not None and k > 0 and k % every == 0:
                     recorder.trajectory(theta).save(checkpoint)
                 with interrupts.held_back:
+                    is_whole = False
                     step.descend()
                     recorder.record(scale * step.evaluate(), step)
+                    is_whole = True
                 if progress:
                     bar.set_postfix_str(f"loss {recorder.loss[-1]:.2e}", refresh=False)
                     bar.update()
+            trajectory = recorder.trajectory(theta)
+            if checkpoint is not None:
+                trajectory.save(checkpoint)
         except BaseException as error:
-            error.trajectory = recorder.trajectory(theta)  # type: ignore[attr-defined]
-            if checkpoint is not None and recorder.loss and not isinstance(error, DivergenceError):
-                with suppress(OSError):  # the error on its way out says more
-                    error.trajectory.save(checkpoint)  # type: ignore[attr-defined]
+            if not is_whole:
+                error.add_note(f"It came in the middle of step {recorder.last + 1}: trajectory.params are not θ(k).")
+            elif checkpoint is not None and recorder.loss and not isinstance(error, DivergenceError):
+                with interrupts.held_back, suppress(Exception):  # the error on its way out says more
+                    recorder.trajectory(theta).save(checkpoint)
             raise
-    trajectory = recorder.trajectory(theta)
-    if checkpoint is not None:
-        trajectory.save(checkpoint)
     return trajectory
 
 

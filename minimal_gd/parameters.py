@@ -6,7 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd.content import by_content
 
+
+@by_content
 class Parameters(NamedTuple):
     """The parameters θ of a network, or anything shaped like them: a gradient, a direction.
 

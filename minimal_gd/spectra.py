@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh
 
 from minimal_gd import data, validate
+from minimal_gd.content import by_content
 from minimal_gd.gram import power_of_two
 from minimal_gd.networks.base import Network
 
@@ -19,6 +20,7 @@ from minimal_gd.networks.base import Network
 FULL_SPECTRUM_LIMIT = 1000
 
 
+@by_content
 @dataclass(frozen=True)
 class Spectrum:
     """What is known of the eigenvalues of a symmetric matrix.

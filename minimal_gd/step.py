@@ -126,7 +126,8 @@ class Step:
 
     def _forward_and_backward(self, samples: _Samples) -> None:
         work, y, residual, upstream = samples
-        np.subtract(self.net.forward(self.params, work), y, out=residual)
+        work.u[...] = self.net.forward(self.params, work)  # an architecture may return an array of its own
+        np.subtract(work.u, y, out=residual)
         np.multiply(residual, self.step_size, out=upstream)
         self.net.backward(self.params, work, upstream)
 

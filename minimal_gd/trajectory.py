@@ -1,5 +1,8 @@
 """What a run of gradient descent leaves behind, in memory and on disk."""
 
+import hashlib
+import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd import atomic
+from minimal_gd.content import by_content
 from minimal_gd.parameters import Parameters
 
+_CHECKSUM = "sha256"
+_NAMES = "observed_names"  # as JSON: no name is taken for a part of the file
 
+
+@by_content
 @dataclass
 class Trajectory:
     """k steps of gradient descent, counted from the first start however often the run was resumed.
@@ -34,8 +42,8 @@ class Trajectory:
         θ(0), kept where distances are asked for.
     observed_steps : (j,) int array
         The steps at which the caller's function observed.
-    observed : list of j arrays
-        What it returned.
+    observed : list of j arrays, or dict of such lists
+        What it returned: name by name, `observed[name]`, where it returned a dict.
     """
 
     loss: NDArray
@@ -46,7 +54,7 @@ class Trajectory:
     distances: NDArray | None = None
     start: Parameters | None = None
     observed_steps: NDArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    observed: list[NDArray] = field(default_factory=list)
+    observed: list[NDArray] | dict[str, list[NDArray]] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -79,7 +87,7 @@ class Trajectory:
             "normalisation": self.normalisation,
             "observed_steps": self.observed_steps,
             **_packed("params", self.params),
-            **{f"observed_{j}": value for j, value in enumerate(self.observed)},
+            **_packed_observed(self.observed),
         }
         if self.predictions is not None:
             arrays["predictions"] = self.predictions
@@ -87,12 +95,12 @@ class Trajectory:
             arrays["distances"] = self.distances
         if self.start is not None:
             arrays |= _packed("start", self.start)
-        atomic.save(path, arrays)
+        atomic.save(path, arrays | {_CHECKSUM: _checksum(arrays)})
         return path
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Trajectory":
-        """Read what `save` wrote.
+        """Read what `save` wrote, all of it: a checksum shows whether an array is missing, changed or of another run.
 
         Raises
         ------
@@ -101,7 +109,7 @@ class Trajectory:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is damaged, or not a trajectory.
+            If it is damaged or incomplete, holds arrays of different runs, or is not a trajectory.
         """
         path = atomic.as_path("path", path)
         with path.open("rb") as file:
@@ -111,9 +119,38 @@ class Trajectory:
                 wanted = "a whole trajectory, as save writes it"
                 raise ValueError(f"path must name {wanted}, got {str(path)!r} ({error!r})") from error
 
+    def require_whole(self, name: str) -> None:
+        """Refuse a trajectory whose parts do not belong together, calling it `name`.
+
+        Raises
+        ------
+        ValueError
+            It says which part does not fit the number of steps or the parameters.
+        """
+        k, layers, observed = np.size(self.loss) - 1, (*self.params.W, self.params.a), self.observed
+        lists = list(observed.values()) if isinstance(observed, dict) else [observed]
+        fits = {
+            "loss": np.ndim(self.loss) == 1 and k >= 0,
+            "params": len(layers) > 1 and all(np.ndim(W) == 2 for W in layers[:-1]) and _is_of_one_width(layers),
+            "step_size": math.isfinite(self.step_size) and self.step_size > 0,
+            "normalisation": self.normalisation in ("sum", "mean"),
+            "predictions": self.predictions is None
+            or (np.ndim(self.predictions) == 2 and len(self.predictions) == k + 1),
+            "distances": self.distances is None or np.shape(self.distances) == (k + 1, len(layers)),
+            "start": self.start is None or [*map(np.shape, (*self.start.W, self.start.a))] == [*map(np.shape, layers)],
+            "observed_steps": np.ndim(self.observed_steps) == 1
+            and (np.diff(self.observed_steps, prepend=-1, append=k + 1) > 0).all(),
+            "observed": all(len(values) == len(self.observed_steps) for values in lists),
+        }
+        for part, fit in fits.items():
+            if not fit:
+                raise ValueError(f"{name}.{part} must fit the other parts of one run, of {k} steps by its losses")
+
     @classmethod
     def _from_arrays(cls, arrays: dict[str, NDArray]) -> "Trajectory":
-        return cls(
+        if str(arrays.pop(_CHECKSUM)) != _checksum(arrays):
+            raise ValueError("an array in it is missing, added or changed: its checksum is wrong")
+        run = cls(
             loss=arrays["loss"],
             params=_unpacked("params", arrays),
             step_size=float(arrays["step_size"]),
@@ -122,8 +159,24 @@ class Trajectory:
             distances=arrays.get("distances"),
             start=_unpacked("start", arrays) if "start.a" in arrays else None,
             observed_steps=arrays["observed_steps"],
-            observed=[arrays[f"observed_{j}"] for j in range(len(arrays["observed_steps"]))],
+            observed=_unpacked_observed(arrays),
         )
+        run.require_whole("run")
+        return run
+
+
+def _is_of_one_width(layers: tuple[NDArray, ...]) -> bool:
+    """Whether every W^(h) has a row, and `a` an entry or a row, for each of m hidden units."""
+    return len({np.shape(array)[:1] for array in layers}) == 1
+
+
+def _checksum(arrays: dict[str, Any]) -> str:
+    """A digest of the names, dtypes, shapes and entries, in whatever order they are stored."""
+    digest = hashlib.sha256()
+    for name, value in sorted(arrays.items()):
+        array = np.asarray(value)
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _packed(name: str, params: Parameters) -> dict[str, NDArray]:
@@ -133,3 +186,18 @@ def _packed(name: str, params: Parameters) -> dict[str, NDArray]:
 def _unpacked(name: str, arrays: dict[str, NDArray]) -> Parameters:
     depth = sum(key.startswith(f"{name}.W") for key in arrays)
     return Parameters(tuple(arrays[f"{name}.W{h}"] for h in range(depth)), arrays[f"{name}.a"])
+
+
+def _packed_observed(observed: list[NDArray] | dict[str, list[NDArray]]) -> dict[str, Any]:
+    if not isinstance(observed, dict):
+        return {f"observed_{j}": value for j, value in enumerate(observed)}
+    named = {f"observed_{j}.{i}": value for i, name in enumerate(observed) for j, value in enumerate(observed[name])}
+    return {_NAMES: json.dumps([*observed]), **named}
+
+
+def _unpacked_observed(arrays: dict[str, NDArray]) -> list[NDArray] | dict[str, list[NDArray]]:
+    steps = range(len(arrays["observed_steps"]))
+    if _NAMES not in arrays:
+        return [arrays[f"observed_{j}"] for j in steps]
+    names = json.loads(str(arrays[_NAMES]))
+    return {name: [arrays[f"observed_{j}.{i}"] for j in steps] for i, name in enumerate(names)}

@@ -15,8 +15,21 @@ def describe(value: Any) -> str:
     """Say in a few words what `value` is, for an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if _is_table(value):
+        return f"{type(value).__name__} of shape {value.shape}"
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it has named columns, as a DataFrame of pandas or any other does."""
+    return hasattr(value, "columns") and hasattr(value, "shape")
+
+
+def _not_numbers(table: Any) -> str:
+    """Name the columns that hold no numbers, with the dtype of each."""
+    dtypes = {column: np.asarray(table[column]).dtype for column in table.columns}
+    return ", ".join(f"{column!r} ({dtype})" for column, dtype in dtypes.items() if dtype.kind not in "iuf")
 
 
 def integer(name: str, value: Any, least: int = 1) -> int:
@@ -110,6 +123,11 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of real numbers, got {describe(value)} ({error})") from error
     if array.dtype.kind not in "biuf":
+        if _is_table(value):
+            raise TypeError(
+                f"{name} must be an array of real numbers, got {describe(value)} whose column(s) {_not_numbers(value)} "
+                "are not numbers: convert them, or leave them out"
+            )
         raise TypeError(f"{name} must be an array of real numbers, got {describe(value)} of dtype {array.dtype}")
     if dtype is None:
         is_single = array.dtype.kind == "f" and array.dtype.itemsize == 4

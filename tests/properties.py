@@ -1,5 +1,7 @@
 """The properties of a network, each a function of one `Problem` that raises `PropertyError` where it does not hold.
 
+One that says nothing about a case returns why, a text; where it says nothing about any, `check_network` warns of it.
+
 The judges of a gradient use no line of `backward`: the complex step and central differences run `forward` alone. Where
 σ is not known to be analytic, the complex step takes σ(x + iy) = σ(x) + iy σ′(x) for the infinitely small y it needs.
 """
@@ -40,20 +42,24 @@ from minimal_gd import gram
 from minimal_gd.gradcheck import central_difference, complex_step, gradient_by, inner_product, random_direction
 from minimal_gd.networks.workspace import Workspace
 
+# A mean over networks of this width or more is close enough to the limit.
+WIDE = 64
+
 
 def the_gradient_is_that_of_the_complex_step(case: Problem) -> None:
     expected = gradient_by(complex_step, *with_complex_step(case).everything)
     compare_gradients(case, "∂L/∂θ by hand is not that of the complex step", gradient(case), layers(expected))
 
 
-def the_gradient_is_that_of_central_differences(case: Problem) -> None:
+def the_gradient_is_that_of_central_differences(case: Problem) -> str | None:
     if is_near_a_kink(case):
-        return
+        return "σ′ jumps near some z^(h)"
     near, far = (layers(gradient_by(central_difference, *case.everything, step=step)) for step in (6e-6, 1.2e-5))
     # What rounding leaves, ε L/t, is ε^(2/3) = 4e-11 times L and the changes of u; truncation shows in a second step.
     rounded = 1e-6 * _size_of_a_difference(case)
     allowed = [rounded + np.linalg.norm(one - other) for one, other in zip(near, far, strict=True)]
     require(case, "∂L/∂θ by hand is not that of central differences", names(case), gradient(case), near, allowed)
+    return None
 
 
 def _size_of_a_difference(case: Problem) -> float:
@@ -120,11 +126,11 @@ def permuting_the_samples_permutes_the_results(case: Problem) -> None:
     require(case, "G^(h) is not permuted with the samples", names_of_grams(case), ours, theirs, allowed)
 
 
-def permuting_the_hidden_units_changes_nothing(case: Problem) -> None:
+def permuting_the_hidden_units_changes_nothing(case: Problem) -> str | None:
     """Rows of W^(h) with columns of W^(h+1) or entries of a: u stays, the gradient is permuted."""
     rng, net, orders = np.random.default_rng(case.seed), case.net, []
     if any(k % net.width for k in net.fan_in[1:]):
-        return  # the columns of W^(h) are no blocks of one unit each
+        return "the columns of some W^(h) are no blocks of one unit each"
     for h in range(1, net.depth + 1):
         is_tied = h > 1 and net.limit_layer(h)[0] != 0  # a skip connection ties unit r to unit r of the layer below
         orders.append(orders[-1] if is_tied else rng.permutation(net.width))
@@ -133,6 +139,7 @@ def permuting_the_hidden_units_changes_nothing(case: Problem) -> None:
     ours = layers(net.gradient(params, case.X, case.y))
     expected = layers(_with_units_in(orders, net, net.gradient(case.params, case.X, case.y)))
     compare_gradients(case, "∂L/∂θ is not permuted with the hidden units", ours, expected)
+    return None
 
 
 def _with_units_in(orders: list[NDArray], net: mgd.Network, params: mgd.Parameters) -> mgd.Parameters:
@@ -159,11 +166,11 @@ def _require_predictions(case: Problem, what: str, ours: NDArray, order: NDArray
     require(case, what, ["u"], [ours], [predictions(case)[0][order]], [predictions_allowance(case)[order]])
 
 
-def float32_agrees_with_float64(case: Problem) -> None:
+def float32_agrees_with_float64(case: Problem) -> str | None:
     single = case.params.map(lambda array: array.astype(np.float32))
     X, y = case.X.astype(np.float32), case.y.astype(np.float32)
     if max(np.abs(array).max() for array in (*gradient(case), *grams(case))) > 1e12:
-        return  # squares of squares come near the range of float32
+        return "numbers beyond 1e12 come near the range of float32, as squares of squares do"
     u, by_hand = case.net.predict(single, X), case.net.gradient(single, X, y)
     if not u.dtype == by_hand.dtype == np.float32:
         raise PropertyError(f"{case}: float32 parameters give {u.dtype} predictions and {by_hand.dtype} gradients")
@@ -171,6 +178,7 @@ def float32_agrees_with_float64(case: Problem) -> None:
     allowed = [predictions_allowance(double, SINGLE), *gradient_allowance(double, SINGLE)]
     computed, expected = [u, *layers(by_hand)], [*predictions(double), *gradient(double)]
     require(case, "float32 does not agree with float64", ["u", *names(case)], computed, expected, allowed)
+    return None
 
 
 def a_used_workspace_gives_the_bits_of_a_new_one(case: Problem) -> None:
@@ -200,7 +208,7 @@ def _go_forward_and_back(case: Problem, params: mgd.Parameters, work: Workspace)
     return [*features, u, *(delta.copy() for delta in reversed(work.delta))]
 
 
-def a_resumed_run_gives_the_bits_of_one_that_never_stopped(case: Problem) -> None:
+def a_resumed_run_gives_the_bits_of_one_that_never_stopped(case: Problem) -> str | None:
     first, more = (int(steps) for steps in np.random.default_rng(case.seed).integers(0, 6, 2))
     options = {"predictions": True, "distances": True, "observe": lambda k, params: params.a, "observe_every": 2}
 
@@ -217,19 +225,22 @@ def a_resumed_run_gives_the_bits_of_one_that_never_stopped(case: Problem) -> Non
     try:
         whole, again, part = run(first + more), run(first + more), run(first)
     except mgd.DivergenceError:
-        return  # a deep network of squares: the property is of runs that end well
+        return "the run diverges, as one of a deep network of squares may"
     compare("the same run gives other bits when it is run again", again, whole)
     before = part.loss.copy()
     resumed = run(first + more, resume=part)
     require(case, "resuming changes the run that is resumed", ["the loss"], [part.loss], [before], [0.0])
     compare(f"{first} steps and then {more} more do not give the bits of {first + more} steps", resumed, whole)
+    return None
 
 
-def wide_networks_approach_the_limit(case: Problem) -> None:
+def wide_networks_approach_the_limit(case: Problem) -> str | None:
     """The mean of G^(h) over seeds is that of `limit_layer`'s (κ_h, β_h), within 8 standard errors."""
     net, X = case.net, case.X
-    if net.width < 64 or (net.activation.polynomial_degree or 0) > 1:
-        return  # squares have tails so heavy that the mean of a few says little
+    if net.width < WIDE:
+        return f"limit_layer is tested at widths from {WIDE} on, got width {net.width}"
+    if (net.activation.polynomial_degree or 0) > 1:
+        return "polynomials have tails so heavy that the mean over a few networks says little"
     matrices = []
     for seed in range(case.seed, case.seed + 40):
         params = net.init(seed)
@@ -241,3 +252,4 @@ def wide_networks_approach_the_limit(case: Problem) -> None:
         K, bound = gram.limiting(net, X, tolerance=1e-6)
     K, what = K[::-1], "the mean of G^(h) over wide networks is not the limit of limit_layer"
     require(case, what, names_of_grams(case), mean, K, 8 * error + bound + 1e-12 * np.abs(K))
+    return None

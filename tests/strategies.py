@@ -145,18 +145,49 @@ def constructed(draw: st.DrawFn, kind: type[mgd.Network], large: bool = False, *
     """
     size, depth = (st.integers(12, 32), st.integers(2, 6)) if large else (sizes, sizes)
     shape = st.just(draw(positions(st.integers(3, 6) if large else sizes)))  # the filter has the rank of the input
-    parameters, arguments = inspect.signature(kind).parameters, {}
-    if unknown := own.keys() - parameters.keys():
-        raise TypeError(f"{kind.__name__} must take every argument that a strategy is given for, got {sorted(unknown)}")
-    for name, parameter in parameters.items():
-        if name in own:
-            arguments[name] = draw(own[name])
+    signature, arguments, named = inspect.signature(kind), {}, dict(own)
+    rest = next((name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD), None)
+    for name, parameter in signature.parameters.items():
+        if name in named:
+            arguments[name] = draw(named.pop(name))
         elif name in ARGUMENTS:
             arguments[name] = draw(ARGUMENTS[name](size, depth, shape))
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
         elif parameter.default is parameter.empty:
             raise TypeError(
                 f"{kind.__name__} must come with a strategy for its argument {name!r}: "
                 f"check_network({kind.__name__}, {name}=st.…)"
             )
-    call = f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
-    return kind(**arguments), call
+        elif parameter.kind is parameter.POSITIONAL_ONLY:
+            arguments[name] = parameter.default  # those behind it need it in its place
+    if rest is not None:
+        arguments[rest] = {name: draw(strategy) for name, strategy in named.items()}
+    elif named:
+        raise TypeError(f"{kind.__name__} must take every argument that a strategy is given for, got {sorted(named)}")
+    call = f"{kind.__name__}({', '.join(_texts(signature, arguments))})"
+    bound = inspect.BoundArguments(signature, arguments)  # type: ignore[arg-type]
+    try:
+        return kind(*bound.args, **bound.kwargs), call
+    except TypeError as error:
+        if not any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in signature.parameters.values()):
+            raise
+        by_name = f"or give a strategy for each, check_network({kind.__name__}, width=st.…, …), " if rest else ""
+        raise TypeError(
+            f"{kind.__name__}.__init__ must name its arguments, got {signature}, and {call} does not work ({error}): "
+            f"write them in place of *args and **kwargs, {by_name}or check one network of yours"
+        ) from error
+
+
+def _texts(signature: inspect.Signature, arguments: dict) -> list[str]:
+    """Each argument as it is written in a call."""
+    texts = []
+    for name, value in arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            texts += [f"{key}={entry!r}" for key, entry in value.items()]
+        elif kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+            texts += [repr(value)] if kind is inspect.Parameter.POSITIONAL_ONLY else map(repr, value)
+        else:
+            texts.append(f"{name}={value!r}")
+    return texts

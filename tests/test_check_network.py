@@ -4,9 +4,10 @@ import re
 
 import numpy as np
 import pytest
-from check_network import PROPERTIES, PropertyError, check_activation, check_network
+from check_network import PROPERTIES, WIDE, PropertyError, _cases, check_activation, check_network
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import problem
+from strategies import at_most, problem
 from wrong_networks import DEPTH, WRONG, NoSlope
 
 import minimal_gd as mgd
@@ -99,8 +100,41 @@ def test_an_instance_is_taken_as_it_is():
             seen.add((self.width, self.depth, self.activation.name))
             return super().forward(params, work)
 
-    check_network(Spy(2, 3, 2, "tanh"), examples=5)
+    with pytest.warns(UserWarning, match=r"^wide_networks_approach_the_limit was not tested on .*, got width 3$"):
+        check_network(Spy(2, 3, 2, "tanh"), examples=5)
     assert seen == {(3, 2, "tanh")}
+
+
+class ThreeTimesTooLarge(mgd.FullyConnected):
+    """A limit of 3 K^(h)."""
+
+    def limit_layer(self, h):
+        kappa, beta = super().limit_layer(h)
+        return kappa, beta * (np.sqrt(3) if h == self.depth else 1)
+
+
+@at_most(8)
+@given(_cases(ThreeTimesTooLarge, *WIDE, {}))
+def test_a_wrong_limit_is_noticed_whatever_is_drawn(case):
+    with pytest.raises(PropertyError, match="is not the limit of limit_layer"):
+        PROPERTIES[WIDE[0]](case)
+
+
+def test_a_wrong_limit_of_an_instance_is_noticed():
+    with pytest.raises(PropertyError, match="is not the limit of limit_layer"):
+        check_network(ThreeTimesTooLarge(3, 64, 2), only=WIDE, examples=1)
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "reason"),
+    [
+        (mgd.FullyConnected(2, 3, 1), "wide_networks_approach_the_limit", "at widths from 64 on, got width 3"),
+        (mgd.FullyConnected(2, 64, 1, "square"), "wide_networks_approach_the_limit", "heavy"),
+    ],
+)
+def test_a_property_that_says_nothing_is_reported_as_not_tested(network, name, reason):
+    with pytest.warns(UserWarning, match=f"^{name} was not tested on .*{reason}"):
+        check_network(network, only=name, examples=2)
 
 
 def test_arguments_are_drawn_by_name_or_by_the_strategy_given():
@@ -120,6 +154,40 @@ def test_arguments_are_drawn_by_name_or_by_the_strategy_given():
         check_network(Spy, only=[name], heads=st.just(1), tails=st.just(1))
 
 
+def test_positional_only_arguments_are_given_in_their_places():
+    seen = []
+
+    class Spy(mgd.FullyConnected):
+        def __init__(self, input_dim, width, other=7, /, depth=2, *, activation="tanh"):
+            super().__init__(input_dim, width, depth, activation)
+            seen.append((other, activation))
+
+    check_network(Spy, only="each_sample_goes_its_own_way", examples=5, activation=st.just("erf"))
+    assert {*seen} == {(7, "erf")}
+
+
+def test_a_class_that_does_not_name_its_arguments_is_told_what_works():
+    class Unnamed(mgd.FullyConnected):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+
+    class Positional(mgd.FullyConnected):
+        def __init__(self, *args):
+            super().__init__(*args)
+
+    name = "each_sample_goes_its_own_way"
+    for kind, advice in (
+        (Unnamed, r"or give a strategy for each, check_network\(Unnamed, width"),
+        (Positional, "or check"),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"^{kind.__name__}\.__init__ must name its arguments, got \(\*args.*{advice}"
+        ):
+            check_network(kind, only=name)
+        check_network(kind(2, 3, 2), only=name, examples=2)  # each piece of advice works
+    check_network(Unnamed, only=name, examples=2, **dict.fromkeys(("input_dim", "width", "depth"), st.just(2)))
+
+
 @pytest.mark.parametrize("wrong", [None, "ResNet", mgd.Activation, 3])
 def test_what_is_no_network_or_activation_is_refused(wrong):
     with pytest.raises(TypeError, match=r"^network must be a Network or a subclass of it, got"):
@@ -132,6 +200,8 @@ def test_what_is_no_network_or_activation_is_refused(wrong):
 def test_a_property_that_there_is_not_is_refused(which):
     with pytest.raises(ValueError, match=r"^only and without must hold names of PROPERTIES, got \['gradient'\]"):
         check_network(mgd.ResNet, **{which: ["gradient"]})
+    with pytest.raises(ValueError, match=r"^only and without must hold names of PROPERTIES, got \['gradient'\]"):
+        check_network(mgd.ResNet, **{which: "gradient"})
 
 
 # ---------------------------------------------------------------------- activations

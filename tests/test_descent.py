@@ -1,5 +1,6 @@
 """Gradient descent: the path it takes, what it records, and how it stops."""
 
+import re
 import threading
 import time
 import tracemalloc
@@ -201,6 +202,43 @@ def test_an_observer_sees_every_so_many_steps_and_what_it_returns_is_kept():
     assert run.observed_steps.tolist() == [0, 4, 8]
     np.testing.assert_array_equal(run.observed[0], case.params.W[0][0])
     assert (run.observed[1] != run.observed[2]).any()  # copies, not the array in training
+
+
+def test_an_observer_may_return_numbers_and_arrays_by_name():
+    case = problem(NETS[0], n=6, seed=0)
+    run = mgd.gradient_descent(
+        *case.everything, stable(case), 5, observe=lambda k, params: {"W": params.W[0], "k": k}, observe_every=2
+    )
+    assert [value.item() for value in run.observed["k"]] == [0, 2, 4]
+    assert len(run.observed["W"]) == 3
+    np.testing.assert_array_equal(run.observed["W"][0], case.params.W[0])
+    assert (run.observed["W"][1] != run.observed["W"][2]).any()  # copies, not the array in training
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, r"step 1 lacks \['b'\] and adds \[\]"),
+        ({"a": 1}, {"b": 1}, r"step 1 lacks \['a'\] and adds \['b'\]"),
+        ({"a": 1}, 1.0, "a dict at step 0 and none at 1"),
+        (1.0, {"a": 1}, "a dict at step 1 and none at 0"),
+    ],
+)
+def test_an_observer_must_return_the_same_names_at_every_step(first, then, message):
+    case = problem(NETS[0], n=6, seed=0)
+    with pytest.raises(ValueError, match=r"^observe must return the same") as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 3, observe=lambda k, params: then if k else first)
+    assert re.search(message, str(caught.value))
+    assert caught.value.trajectory.observed_steps.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {1: 2.0}, {"a": "text"}, {"a": [[1], [1, 2]]}, {"a": {"b": 1.0}}, np.ma.array([1.0], mask=[True])]
+)
+def test_an_observer_must_return_numbers_by_name(wrong):
+    case = problem(NETS[0], n=6, seed=0)
+    with pytest.raises(TypeError, match=r"^observe must return a number or an array of numbers, or a dict of"):
+        mgd.gradient_descent(*case.everything, 1e-3, 3, observe=lambda k, params: wrong)
 
 
 def test_a_recorder_observes_every_step_unless_told_otherwise():

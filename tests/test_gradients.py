@@ -110,6 +110,7 @@ def test_a_random_direction_is_standard_normal_and_shaped_as_the_parameters():
     entries = np.concatenate([V.ravel() for V in (*direction.W, direction.a)])
     assert abs(entries.mean()) < 6 / np.sqrt(entries.size)  # six standard deviations
     assert abs((entries**2).mean() - 1) < 6 * np.sqrt(2 / entries.size)
+    assert abs((entries**4).mean() - 3) < 6 * np.sqrt(96 / entries.size)  # signs alone have 1
     np.testing.assert_array_equal(direction.a, random_direction(params, np.random.default_rng(5)).a)
     with pytest.raises(TypeError, match="params must be Parameters, got int 3"):
         random_direction(3, 0)

@@ -42,19 +42,6 @@ def test_both_ways_for_the_convolution_agree(case):
 
 
 @pytest.mark.parametrize(
-    ("positions", "expected"),
-    [(1, "_sum_over_positions"), (64, "_products_of_gradients")],
-)
-def test_the_cheaper_way_is_taken(monkeypatch, positions, expected):
-    called = []
-    for name in ("_sum_over_positions", "_products_of_gradients"):
-        monkeypatch.setattr(gram, name, lambda *_, name=name: called.append(name))
-    delta, phi = np.ones((30, positions, 16)), np.ones((30, positions, 48))
-    gram._inner_products(delta, phi, delta, phi, map)
-    assert called == [expected]
-
-
-@pytest.mark.parametrize(
     ("s", "t", "p", "m", "k", "expected"),
     [  # operations: s t p² (m + k) against s t m k + (s + t) p m k
         (1, 1, 6, 6, 6, "_sum_over_positions"),  # 432, 468
@@ -240,8 +227,10 @@ def test_one_small_step_moves_the_predictions_by_minus_eta_gram_times_the_residu
     for eta in (1e-5, 0.5e-5):
         run = mgd.gradient_descent(net, case.params, case.X, case.y, eta, 1, predictions=True)
         rest.append(np.linalg.norm(run.predictions[1] - u + eta * G @ (u - case.y)))
-    assert rest[0] < 1e-3 * 1e-5 * np.linalg.norm(G @ (u - case.y)) or isinstance(net, mgd.TwoLayerReLU)
-    if not isinstance(net, mgd.TwoLayerReLU):  # no pattern changes in so small a step: the companion's rest is 0
+    assert rest[0] < 1e-3 * 1e-5 * np.linalg.norm(G @ (u - case.y))
+    if isinstance(net, mgd.TwoLayerReLU):  # no pattern changes in so small a step: u is linear, and rounding is left
+        assert rest[0] <= 100 * np.finfo(float).eps * np.linalg.norm(u)
+    else:
         assert rest[0] / rest[1] == pytest.approx(4, rel=0.05)
 
 

@@ -26,6 +26,22 @@ def test_a_run_in_two_parts_has_the_bits_of_one_in_a_single_part(net, normalisat
     assert first.steps == stop  # it is not changed
 
 
+def test_what_is_observed_by_name_is_resumed_by_name():
+    def by_name(k, params):
+        return {"a": params.a, "k": k}
+
+    def run(steps, **options):
+        return mgd.gradient_descent(*CASE.everything, 1e-3, steps, observe=by_name, observe_every=2, **options)
+
+    assert run(7, resume=run(4)) == run(7)
+    for other, message in (
+        (lambda k, params: {"a": 0.0}, r"lacks \['k'\]"),
+        (lambda k, params: 0.0, "a dict at step 4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mgd.gradient_descent(*CASE.everything, 1e-3, 7, observe=other, observe_every=2, resume=run(4))
+
+
 def test_what_was_not_recorded_is_not_there_after_resuming_either():
     first = mgd.gradient_descent(*CASE.everything, 1e-3, 2)
     rest = mgd.gradient_descent(*CASE.everything, 1e-3, 4, resume=first)

@@ -67,6 +67,11 @@ def test_the_blocks_of_a_problem_stay_what_they_are(width, n, of_samples, of_uni
     assert (len(blocks.of_samples(net, n)), len(blocks.of_units(net, n))) == (of_samples, of_units)
 
 
+def test_a_sample_counts_as_many_rows_as_it_has_positions():
+    net = mgd.ConvResNet((10, 8, 8), 100, 1, (3, 3))  # 50 samples: 28 800 000 multiplications, 3200 rows
+    assert len(blocks.of_samples(net, 50)) == 7
+
+
 @pytest.mark.parametrize(
     "net", [NET, mgd.ResNet(4, 6, 3), mgd.ConvResNet((2, 3), 6, 2, (3,)), mgd.TwoLayerReLU(4, 6)], ids=repr
 )
@@ -81,9 +86,63 @@ def test_a_step_in_blocks_is_the_gradient_step(monkeypatch, net):
     np.testing.assert_allclose(one.predictions, net.predict(case.params, case.X), rtol=1e-12)
     one.descend()
     gradient = net.gradient(case.params, case.X, case.y)
-    pairs = zip((*theta.W, theta.a), (*case.params.W, case.params.a), (*gradient.W, gradient.a), strict=True)
+    pairs = list(zip((*theta.W, theta.a), (*case.params.W, case.params.a), (*gradient.W, gradient.a), strict=True))
     for now, then, slope in pairs:
         np.testing.assert_allclose(now, then - eta * slope * (net.train_output or now is not theta.a), rtol=1e-11)
+    moved = [np.linalg.norm(now - then) for now, then, _ in pairs]
+    np.testing.assert_allclose(one.distances(case.params), moved, rtol=1e-12)
+
+
+def test_distances_of_several_blocks_of_units_are_those_of_the_whole_layers():
+    case = problem(mgd.ResNet(10, 512, 2), n=200, seed=0)
+    assert len(blocks.of_units(case.net, 200)) > 1
+    run = mgd.gradient_descent(*case.everything, 1e-3, 1, distances=True)
+    pairs = zip((*run.params.W, run.params.a), (*case.params.W, case.params.a), strict=True)
+    # a sum of up to 512² squares: at most so many roundings, and far fewer as they are summed pairwise
+    np.testing.assert_allclose(run.distances[1], [np.linalg.norm(now - then) for now, then in pairs], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 7])  # one block of samples, and several
+def test_predictions_are_those_that_forward_returns_in_whatever_array(monkeypatch, n):
+    class ReturnsAnArrayOfItsOwn(mgd.ResNet):
+        def forward(self, params, work):
+            super().forward(params, work)
+            work.u.fill(np.nan)
+            return work.phi[-1] @ params.a
+
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS_A_BLOCK", 140)
+    monkeypatch.setattr(blocks, "_ROWS_A_BLOCK", 2)
+    case = problem(ReturnsAnArrayOfItsOwn(4, 6, 2), n, seed=0)
+    assert len(blocks.of_samples(case.net, n)) == (1 if n == 3 else 3)
+    run = mgd.gradient_descent(*case.everything, 1e-3, 2, predictions=True)
+    usual = mgd.gradient_descent(mgd.ResNet(4, 6, 2), *case.everything[1:], 1e-3, 2, predictions=True)
+    # nothing cancels: a prediction differs by roundings of a sum of 6
+    np.testing.assert_allclose(run.predictions, usual.predictions, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(run.loss, 0.5 * np.sum((run.predictions - case.y) ** 2, axis=1), rtol=1e-14)
+
+
+def test_arrays_put_in_place_of_the_workspaces_are_written_into_them():
+    """Descent reads the arrays that were there first."""
+
+    class PutsArraysInPlace(mgd.FullyConnected):
+        def forward(self, params, work):
+            for h, W in enumerate(params.W):
+                z = work.phi[h] @ W.T
+                work.phi[h + 1] = self.first_scale * self.activation.sigma(z)
+                work.delta[h] = self.first_scale * self.activation.dsigma(z)
+            return work.phi[-1] @ params.a
+
+        def backward(self, params, work, upstream):
+            g = np.outer(upstream, params.a)
+            for h in reversed(range(self.depth)):
+                work.delta[h] = work.delta[h] * g
+                g = work.delta[h] @ params.W[h]
+
+    case = problem(PutsArraysInPlace(4, 6, 2), n=3, seed=0)
+    run = mgd.gradient_descent(*case.everything, 1e-3, 5, predictions=True)
+    usual = mgd.gradient_descent(NET, *case.everything[1:], 1e-3, 5, predictions=True)
+    np.testing.assert_allclose(run.predictions, usual.predictions, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(run.params.W[0], usual.params.W[0], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])

@@ -191,3 +191,111 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_and_the_trajectory(tmp_
     assert caught.value.trajectory.steps == 6
     assert Trajectory.load(path).steps == 3
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+
+
+# ---------------------------------------------------------------------- every exit keeps the trajectory
+
+
+def no_space(run, path):
+    raise OSError(28, "No space left on device")
+
+
+def folder_gone(run, path):
+    raise FileNotFoundError(2, "No such file or directory", str(path))
+
+
+def interrupted(run, path):
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def interruptible():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("which", [1, 2, 3], ids=["first", "second", "last"])
+@pytest.mark.parametrize("fails", [no_space, folder_gone, interrupted], ids=lambda fails: fails.__name__)
+def test_a_checkpoint_that_fails_keeps_the_trajectory_the_last_one_too(tmp_path, monkeypatch, which, fails):
+    """That of step 3, of step 6 or of the end, after step 8; and all that are tried from then on."""
+    case, path, saves, save = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz", [], Trajectory.save
+
+    def failing(run, path):
+        saves.append(run.steps)
+        return fails(run, path) if len(saves) >= which else save(run, path)
+
+    monkeypatch.setattr(Trajectory, "save", failing)
+    with pytest.raises((OSError, KeyboardInterrupt)) as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 8, checkpoint=path, every=3)
+    stopped = caught.value.trajectory
+    assert stopped.steps == saves[-1] == [3, 6, 8][which - 1]
+    assert_same_run(stopped, mgd.gradient_descent(*case.everything, 1e-3, stopped.steps))
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_in_the_last_save_leaves_a_whole_file(tmp_path, monkeypatch):
+    case, path, savez, tried = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz", np.savez, []
+
+    def interrupted_once(file, **arrays):
+        tried.append(file)
+        if len(tried) == 1:
+            signal.raise_signal(signal.SIGINT)
+        savez(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", interrupted_once)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 4, checkpoint=path, every=9)
+    assert Trajectory.load(path) == caught.value.trajectory
+    assert caught.value.trajectory.steps == 4
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_while_an_error_saves_waits_for_the_file_and_keeps_the_trajectory(tmp_path, monkeypatch):
+    case, path, savez = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz", np.savez
+
+    def interrupted(file, **arrays):
+        signal.raise_signal(signal.SIGINT)
+        savez(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 9, observe=failing_at(4), checkpoint=path, every=99)
+    assert isinstance(caught.value.__context__, RuntimeError)
+    assert caught.value.trajectory.steps == Trajectory.load(path).steps == 4
+
+
+@pytest.mark.parametrize("half", ["evaluate", "descend"])
+def test_a_step_that_fails_half_way_says_so_and_leaves_the_checkpoint_alone(tmp_path, monkeypatch, half):
+    case, path, whole, calls = problem(NETS[0], n=6, seed=0), tmp_path / "run.npz", getattr(Step, half), []
+
+    def fail(step):
+        calls.append(step)
+        if len(calls) == 6:
+            raise MemoryError("in the middle of a step")
+        return whole(step)
+
+    monkeypatch.setattr(Step, half, fail)
+    with pytest.raises(MemoryError) as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 9, predictions=True, checkpoint=path, every=2)
+    k = 5 if half == "descend" else 4
+    assert caught.value.__notes__ == [f"It came in the middle of step {k + 1}: trajectory.params are not θ(k)."]
+    assert len(caught.value.trajectory.predictions) == len(caught.value.trajectory.loss) == k + 1
+    assert Trajectory.load(path).steps == 4
+
+
+def test_a_step_whose_recording_fails_is_recorded_whole_or_not_at_all(monkeypatch):
+    case, distances, calls = problem(NETS[0], n=6, seed=0), Step.distances, []
+
+    def fail(step, start):
+        calls.append(step)
+        if len(calls) == 4:
+            raise MemoryError("for the distances")
+        return distances(step, start)
+
+    monkeypatch.setattr(Step, "distances", fail)
+    with pytest.raises(MemoryError) as caught:
+        mgd.gradient_descent(*case.everything, 1e-3, 9, predictions=True, distances=True)
+    run = caught.value.trajectory
+    assert len(run.loss) == len(run.predictions) == len(run.distances) == 3

@@ -260,3 +260,36 @@ def test_a_single_number_and_zeros_are_symmetric_and_what_overflows_is_not():
         assert validate.symmetric_matrix("K", K) is K
     with refused(ValueError, "K must be symmetric, got entries that differ from their mirror images by inf"):
         validate.symmetric_matrix("K", [[0, 1e308], [-1e308, 0]])
+
+
+class Table:
+    """What a DataFrame shows of itself: columns by name, a shape, and an array of objects where they are mixed."""
+
+    def __init__(self, **columns):
+        self.data = {name: np.array(column) for name, column in columns.items()}
+        self.columns, self.shape = list(columns), (len(next(iter(self.data.values()))), len(columns))
+
+    def __getitem__(self, name):
+        return self.data[name]
+
+    def __array__(self, dtype=None, copy=None):
+        kinds = {column.dtype.kind for column in self.data.values()}
+        mixed = object if len(kinds) > 1 else None
+        return np.array([column.astype(mixed or column.dtype) for column in self.data.values()]).T
+
+    def __repr__(self):
+        return "   a      b\n0  1.0  True\n" * 30
+
+
+def test_the_columns_of_a_table_that_are_no_numbers_are_named():
+    table = Table(a=[1.0, 2.0], flag=[True, False], b=[1, 2], name=["x", "y"])
+    message = (
+        "X must be an array of real numbers, got Table of shape (2, 4) whose column(s) 'flag' (bool), 'name' (<U1) are "
+        "not numbers: convert them, or leave them out"
+    )
+    with refused(TypeError, message):
+        validate.real_array("X", table)
+    numbers = Table(a=[1.0, 2.0], b=[3.0, 4.0])
+    np.testing.assert_array_equal(validate.real_array("X", numbers), [[1, 3], [2, 4]])
+    with refused(TypeError, "n must be an integer ≥ 1, got Table of shape (2, 2)"):
+        validate.integer("n", numbers)

@@ -65,8 +65,9 @@ class Network(ABC):
 
     @abstractmethod
     def forward(self, params: Parameters, work: Workspace) -> NDArray:
-        """Go from `work.phi[0]` to the predictions; leave features and slopes in `work`.
+        """Go from `work.phi[0]` to the predictions u (n,) and return them, in `work.u` or in an array of their own.
 
+        Leave features and slopes in `work`: `work.phi[h] = x` writes x into the array that is read later.
         The features are every φ_h(x^(h-1)) and x^(H). The slopes, in `work.delta`, are every σ′(z^(h)), times whatever
         `backward` leaves to this: the factor in front of σ, in the networks here.
         """

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minimal_gd.content import by_content
+
 if TYPE_CHECKING:
     from minimal_gd.networks.base import Network
 
 
+@by_content
 @dataclass(frozen=True)
 class Workspace:
     """Features φ_h(x^(h-1)) and sensitivities δ^(h) of n samples, with room to compute them in.
@@ -21,9 +24,9 @@ class Workspace:
 
     Attributes
     ----------
-    phi : list of H + 1 arrays
+    phi : Arrays, a list of H + 1 arrays
         `phi[h - 1]`, (n·p, k_h), holds φ_h(x^(h-1)); the last, (n·p, m), holds x^(H).
-    delta : list of H arrays, (n·p, m)
+    delta : Arrays, a list of H arrays, (n·p, m)
         `delta[h - 1]` holds s_h σ′(z^(h)) after the forward pass, s_h the factor in front of σ, and δ^(h) = ∂u/∂z^(h)
         after the backward pass.
     u : (n,) array
@@ -34,8 +37,8 @@ class Workspace:
         Where `g` and `product` are.
     """
 
-    phi: list[NDArray]
-    delta: list[NDArray]
+    phi: "Arrays"
+    delta: "Arrays"
     u: NDArray
     positions: int
     scratch: "Scratch"
@@ -45,8 +48,8 @@ class Workspace:
         """Make room for `n` samples of `net`; a pass is over `at_once` of them at most, or over all."""
         rows, m = n * net.positions, net.width
         return cls(
-            phi=[np.empty((rows, k), dtype) for k in (*net.fan_in, m)],
-            delta=[np.empty((rows, m), dtype) for _ in range(net.depth)],
+            phi=Arrays(np.empty((rows, k), dtype) for k in (*net.fan_in, m)),
+            delta=Arrays(np.empty((rows, m), dtype) for _ in range(net.depth)),
             u=np.empty(n, dtype),
             positions=net.positions,
             scratch=Scratch(net, n if at_once is None else at_once, dtype),
@@ -80,12 +83,20 @@ class Workspace:
         first, last, _ = block.indices(len(self.u))
         rows = slice(first * self.positions, last * self.positions)
         return Workspace(
-            phi=[phi[rows] for phi in self.phi],
-            delta=[delta[rows] for delta in self.delta],
+            phi=Arrays(phi[rows] for phi in self.phi),
+            delta=Arrays(delta[rows] for delta in self.delta),
             u=self.u[block],
             positions=self.positions,
             scratch=self.scratch,
         )
+
+
+class Arrays(list):
+    """A list that keeps its arrays: `arrays[h] = x` writes x into `arrays[h]`, where a step of descent reads it."""
+
+    def __setitem__(self, h: int, x: NDArray) -> None:  # type: ignore[override]
+        if x is not self[h]:
+            self[h][...] = x
 
 
 class Scratch(threading.local):

@@ -166,7 +166,8 @@ def require(run: Trajectory, *recorded: str) -> None:
         It says how to record it.
     """
     for name in recorded:
-        if getattr(run, name) is None or len(getattr(run, name)) == 0:
+        recorded_here = getattr(run, name)
+        if recorded_here is None or len(recorded_here) == 0 or isinstance(recorded_here, dict):
             raise ValueError(f"run must hold {name}, as certificates.observed_descent records them")
 
 

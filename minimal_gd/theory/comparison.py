@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minimal_gd import validate
+from minimal_gd.content import by_content
 
 _HOLDS = {
     "=": lambda left, right, slack: np.abs(left - right) <= slack,
@@ -16,7 +17,8 @@ _HOLDS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@by_content
+@dataclass(frozen=True)
 class Comparison:
     """Both sides of a statement, for one network and one set of data.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd import gram, validate
+from minimal_gd.content import by_content
 from minimal_gd.networks import FullyConnected
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
@@ -22,6 +23,7 @@ from minimal_gd.theory.layers import hidden_layers
 from minimal_gd.theory.recursions import PRINTED, last_gram_limit, limit_layers
 
 
+@by_content
 class Average(NamedTuple):
     """A mean over networks.
 

@@ -12,6 +12,7 @@ import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 
 from minimal_gd import gram, validate
+from minimal_gd.content import by_content
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
@@ -21,6 +22,7 @@ from minimal_gd.theory.comparison import Comparison, compare
 ROUNDING = 1e-11
 
 
+@by_content
 @dataclass(frozen=True)
 class DescentStep:
     """One step of gradient descent, θ(k) to θ(k+1), seen from the predictions.

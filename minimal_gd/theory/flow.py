@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 from minimal_gd import validate
+from minimal_gd.content import by_content
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
@@ -25,6 +26,7 @@ from minimal_gd.theory.dynamics import DescentStep
 from minimal_gd.trajectory import Trajectory
 
 
+@by_content
 @dataclass(frozen=True)
 class Flow:
     """Gradient flow, θ̇ = -∂L/∂θ, seen from the predictions.

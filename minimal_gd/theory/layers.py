@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd.content import by_content
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 
 
+@by_content
 class HiddenLayers(NamedTuple):
     """Every layer of every sample, position by position.
 
@@ -58,6 +60,7 @@ def filter_size(net: Network) -> int:
     return net.fan_in[0] // net.input_shape[0]
 
 
+@by_content
 class Column(NamedTuple):
     """Layer h of one sample, x^(h) = κ x^(h-1) + s σ(z^(h)).
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from minimal_gd import activations, gaussian, gram, validate
 from minimal_gd.activations import Activation
+from minimal_gd.content import by_content
 from minimal_gd.networks import FullyConnected
 from minimal_gd.networks.base import Network
 from minimal_gd.theory import premises
@@ -32,6 +33,7 @@ SERIES = 1e-10
 _ERF = activations.get("erf")
 
 
+@by_content
 class LayerLimit(NamedTuple):
     """Layer h as m → ∞.
 

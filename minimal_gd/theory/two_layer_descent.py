@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd import gram, validate
+from minimal_gd.content import by_content
 from minimal_gd.descent import gradient_descent
 from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
@@ -26,6 +27,7 @@ from minimal_gd.theory.two_layer_patterns import DERIVED, allowed_radius, drift,
 _FLOOR = 1e-26
 
 
+@by_content
 @dataclass(frozen=True)
 class PatternRun:
     """k steps of descent of the first layer, with what the companion watches.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minimal_gd import data, validate
+from minimal_gd.content import by_content
 from minimal_gd.descent import gradient_descent
 from minimal_gd.gram import stable_step_size
 from minimal_gd.networks.two_layer import TwoLayerReLU
@@ -24,6 +25,7 @@ WIDTHS = (32, 128, 512, 2048, 8192)
 _BLOCK_BYTES = 32_000_000
 
 
+@by_content
 @dataclass(frozen=True)
 class Experiment:
     """What the three panels show.

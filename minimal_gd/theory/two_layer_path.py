@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minimal_gd import gram, validate
+from minimal_gd.content import by_content
 from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import dynamics, flow, two_layer
@@ -17,6 +18,7 @@ from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.two_layer_patterns import drift
 
 
+@by_content
 @dataclass(frozen=True)
 class Path:
     """Gradient flow, with the weights at several times.

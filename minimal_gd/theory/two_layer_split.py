@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd import validate
+from minimal_gd.content import by_content
 from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises, two_layer
@@ -22,6 +23,7 @@ from minimal_gd.theory.two_layer_limit import lambda_0
 from minimal_gd.theory.two_layer_patterns import DENSITY, DERIVED, allowed_radius, lemma_4_1, may_switch, stays_within
 
 
+@by_content
 @dataclass(frozen=True)
 class PatternStep:
     """One step of descent, with the units whose patterns may have changed since the start.
