@@ -58,6 +58,7 @@ ORDER = [
     "trajectory",
     "recorder",
     "descent",
+    "code_digest",
     "results",
     "workers",
     "sweeps",
