@@ -15,7 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 
@@ -96,11 +96,12 @@ def outcomes_in_processes(
         If the first worker ends before it has begun.
     """
     lost = []
-    for case, outcome in _from_workers(measure, cases, workers):
-        if isinstance(outcome, DeadWorkerError):
-            lost.append(case)
-        else:
-            yield case, outcome
+    with closing(_from_workers(measure, cases, workers)) as coming:
+        for case, outcome in coming:
+            if isinstance(outcome, DeadWorkerError):
+                lost.append(case)
+            else:
+                yield case, outcome
     yield from _from_workers(measure, lost, 1)
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -55,6 +56,14 @@ def test_a_case_comes_with_its_versions_or_with_its_traceback():
     assert said.startswith("Traceback")
     assert "in fails\n" in said
     assert said.splitlines()[-1].endswith("StubbornError: this and that")
+
+
+def leaves(seed):
+    sys.exit("enough")
+
+
+def test_a_measure_that_leaves_python_fails_and_ends_no_worker():
+    assert task(leaves, '{"seed": 2}').splitlines()[-1] == "SystemExit: enough"
 
 
 # ------------------------------------------------------------------ one executor
@@ -202,6 +211,35 @@ def test_where_the_first_worker_dies_before_it_begins_there_is_no_second(staged,
     assert len(staged.made) == 1
 
 
+def test_a_worker_that_is_dead_is_found_though_its_pipe_says_nothing(staged, monkeypatch):
+    asked = []
+    monkeypatch.setattr(staged, "is_alive", lambda worker: asked.append(worker))
+    monkeypatch.setattr(workers, "wait", lambda pipes, timeout: [])
+    assert len(list(outcomes_in_processes(abs, CASES[:2], 1))) == 2
+    assert set(asked) == set(staged.made)
+
+
+@pytest.mark.parametrize("moment", ["__init__", "kill"])
+def test_ctrl_c_while_workers_start_or_are_killed_leaves_none_behind(staged, monkeypatch, moment):
+    """At a moment when not all of them are known, or not all are dead."""
+    done = getattr(staged, moment)
+
+    def interrupted(worker, *how):
+        signal.raise_signal(signal.SIGINT)
+        done(worker, *how)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(staged, moment, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt), closing(outcomes_in_processes(abs, CASES, 3)) as coming:
+            next(coming)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(staged.made) == {"__init__": 1, "kill": 3}[moment]
+    assert all(worker.asked == ["kill", 0] for worker in staged.made)
+
+
 # ------------------------------------------------------------------ one worker
 
 
@@ -229,6 +267,23 @@ def pair():
     yield worker, its_end
     worker.pipe.close()
     its_end.close()
+
+
+def test_a_worker_alone_has_the_other_end_of_its_pipe_and_ends_with_the_process_that_made_it(monkeypatch):
+    """Where anybody else had it, a worker that dies would not end the pipe."""
+    made = []
+
+    def process(target, args, daemon):
+        made.append((target, *args[1:], daemon))
+        return SimpleNamespace(start=lambda: made.append(args[0]))
+
+    context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=process)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda how: {"spawn": context}[how])
+    worker = workers._Worker(abs, "a case")
+    assert made[0] == (workers._work, abs, "a case", True)
+    assert made[1].closed
+    assert not worker.pipe.closed
+    worker.pipe.close()
 
 
 def test_a_worker_is_given_a_case_and_says_what_became_of_it(pair):
