@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import json
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -119,6 +120,8 @@ def test_a_result_has_whatever_names_the_measure_gives(tmp_path_factory, names):
     result = {name: np.float64(number) for number, name in enumerate(names)}
     folder.write(CASE, as_result(result))
     assert folder.read(CASE) == (result, folder.maker)
+    with zipfile.ZipFile(folder.file(CASE)) as archive:  # whoever unpacks it stays in one folder
+        assert not set("".join(archive.namelist())) & set("/\\\0")
 
 
 def test_plain_names_are_those_of_the_file_and_names_with_a_dot_of_older_files_are_read(store):
