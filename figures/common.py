@@ -83,7 +83,7 @@ def run(
         options_and_place = SimpleNamespace(**chosen, unfinished=unfinished, quick=given.quick)
         try:
             numbers = compute(options_and_place) | {"options": np.array(json.dumps(chosen))}
-        except ValueError as error:  # an option that makes no sense: the message names it
+        except (ValueError, mgd.sweeps.BusyFolderError) as error:  # the message names an option, or the folder
             parser.error(str(error))
         np.savez(stored, **numbers)
         shutil.rmtree(unfinished, ignore_errors=True)

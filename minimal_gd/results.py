@@ -2,18 +2,17 @@
 
 import errno
 import hashlib
-import inspect
 import json
 import platform
 import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote
 
 import numba
 import numpy as np
@@ -21,6 +20,7 @@ import scipy
 from numpy.typing import NDArray
 
 from minimal_gd import atomic, validate
+from minimal_gd.code_digest import code_digest
 
 try:
     import fcntl
@@ -32,6 +32,7 @@ Result = dict[str, Any]
 Maker = dict[str, str]
 
 _KINDS = "?biufcSU"  # numbers and text: what an .npz file holds without pickle
+_LONGEST = 60_000  # characters; a zip file's names have 65,535 bytes at most
 _RECORD, _CHECKSUM, _RESULT = "record", "sha256", "result."
 
 
@@ -48,6 +49,8 @@ def as_result(returned: Any) -> Result:
         array = np.asarray(value)
         if array.dtype.kind not in _KINDS or isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{wanted}, got {validate.describe(value)} for {name!r}")
+        if len(_entry(name)) > _LONGEST:
+            raise ValueError(f"{wanted}, got a name of {len(name)} characters, {name[:20]!r}…")
         arrays[name] = array[()]
     return arrays
 
@@ -63,17 +66,13 @@ def versions() -> Maker:
         "scipy": scipy.__version__,
         "numba": numba.__version__,
         "minimal_gd": sys.modules["minimal_gd"].__version__,
-        "minimal_gd's code": _package_code(),
+        "minimal_gd's code": _OWN_CODE,
     }
 
 
 def measure_code(measure: Callable) -> Maker:
-    """The name and a digest of the text of `measure`: not of what it calls."""
-    try:
-        text = inspect.getsource(measure)
-    except (OSError, TypeError):  # typed into an interpreter, or not written in Python
-        return {"measure": measure.__qualname__, "measure's code": "unknown"}
-    return {"measure": measure.__qualname__, "measure's code": _digest(text.encode())}
+    """The name of `measure` and a digest of what it runs: not of what it calls."""
+    return {"measure": measure.__qualname__, "measure's code": code_digest(measure)}
 
 
 def differences(old: Maker, new: Maker) -> str:
@@ -82,16 +81,35 @@ def differences(old: Maker, new: Maker) -> str:
     return ", ".join(f"{name} {old.get(name)} instead of {new.get(name)}" for name in names)
 
 
-@cache
-def _package_code() -> str:
-    return _digest(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))))
+def _package_code(package: Path) -> str:
+    """A digest of every file of Python in a package, by its place in it."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:12]
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
+_OWN_CODE = _package_code(Path(__file__).parent)  # as it is imported: a file that is edited later is not what runs
 
 
 # ------------------------------------------------------------------ the folder
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Lock a file for this process. True also where there are no locks; False if another process has it."""
+    try:
+        if fcntl is None:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return True
+
+
+class BusyFolderError(RuntimeError):
+    """Another sweep is at work in the folder."""
 
 
 class Folder:
@@ -103,32 +121,38 @@ class Folder:
         self.name = re.sub(r"\W", "_", measure.__qualname__)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other sweeps out, where the file system has locks; the lock goes with its process, however it ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "sweep.lock").open("ab") as file:
-            try:
-                if fcntl is None:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                else:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-                    raise RuntimeError(
-                        f"folder must be one sweep's at a time: another is at work in {self.path}"
-                    ) from None
-            for left_by_a_kill in self.path.glob(atomic.partial(Path(f"{self.name}-*.npz")).name):
-                left_by_a_kill.unlink()
-            yield
+    def held(self) -> Iterator[Exception | None]:
+        """Keep other sweeps out, where the file system has locks; the lock goes with its process, however it ends.
+
+        Gives None, or the reason why nothing may be written, for a sweep that has more to do than to read:
+        BusyFolderError where another sweep is at work, or the OSError of a folder that cannot be written.
+        """
+        lock, hindrance = nullcontext(), None
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "sweep.lock").open("ab")
+        except OSError as error:
+            hindrance = error
+        else:
+            if not _is_locked(lock):
+                hindrance = BusyFolderError(f"folder must be one sweep's at a time: another is at work in {self.path}")
+        with lock:
+            if hindrance is None:
+                for left_by_a_kill in self.path.glob(atomic.partial(Path(self._file("[0-9a-f]" * 32))).name):
+                    left_by_a_kill.unlink()
+            yield hindrance
 
     def file(self, case: str) -> Path:
         """The file of a case; its name tells the measure and the case apart from others."""
-        return self.path / f"{self.name}-{hashlib.sha256(case.encode()).hexdigest()[:32]}.npz"
+        return self.path / self._file(hashlib.sha256(case.encode()).hexdigest()[:32])
+
+    def _file(self, digest: str) -> str:
+        return f"{self.name}-{digest}.npz"
 
     def write(self, case: str, result: Result) -> None:
         """Write one result, whole or not at all."""
         record = json.dumps({"case": json.loads(case), "maker": self.maker})
-        entries = {_RESULT + name: np.asarray(value) for name, value in result.items()}
+        entries = {_entry(name): np.asarray(value) for name, value in result.items()}
         try:
             atomic.save(self.file(case), {_RECORD: record, _CHECKSUM: _checksum(record, entries), **entries})
         except OSError as error:
@@ -150,6 +174,15 @@ class Folder:
             return None
 
 
+def _entry(name: str) -> str:
+    """The name of a result within an .npz file, where "/" means a folder, a NUL is the end and ".npy" is cut off."""
+    return _RESULT + quote(name, safe=" ", errors="surrogatepass").replace(".", "%2E")
+
+
+def _name(entry: str) -> str:
+    return unquote(entry.removeprefix(_RESULT), errors="surrogatepass")
+
+
 def _unpacked(content: bytes, case: str) -> tuple[Result, Maker]:
     with np.load(BytesIO(content), allow_pickle=False) as file:
         entries = dict(file)
@@ -159,7 +192,7 @@ def _unpacked(content: bytes, case: str) -> tuple[Result, Maker]:
     record = json.loads(text)
     if record["case"] != json.loads(case):
         raise ValueError(f"it holds another case, {record['case']}")
-    return {name.removeprefix(_RESULT): array[()] for name, array in entries.items()}, record["maker"]
+    return {_name(entry): array[()] for entry, array in entries.items()}, record["maker"]
 
 
 def _checksum(record: str, entries: dict[str, NDArray]) -> str:

@@ -20,8 +20,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minimal_gd import atomic, validate
-from minimal_gd.results import Folder, Maker, Result, differences
+from minimal_gd.results import BusyFolderError, Folder, Maker, Result, differences
 from minimal_gd.workers import outcomes, outcomes_in_processes
+
+__all__ = ["BusyFolderError", "SweepError", "grid", "sweep"]
 
 Case = dict[str, Any]
 
@@ -95,7 +97,8 @@ def sweep(
         Its arguments, in what JSON can say (a tuple arrives as a list). `grid` makes them. A case given twice is
         computed once. They are computed in a mixed order, so that the pace so far tells of the rest.
     folder : path
-        Made if it is not there; files that are not of this `measure` are left alone. One sweep at a time.
+        Made if it is not there; files that are not of this `measure` are left alone. One sweep at a time computes in
+        it; where all results are there, they are read even if the folder cannot be written.
     executor : concurrent.futures.Executor, optional
         What computes: threads, a Dask cluster (`client.get_executor()`), MPI (`mpi4py.futures.MPIPoolExecutor`). It is
         left open. Only the process that calls `sweep` needs the folder. Without one, processes on this machine: a
@@ -106,8 +109,9 @@ def sweep(
     progress : bool
         Show a progress bar, with an estimate of the time left.
     outdated : "refuse", "recompute" or "keep"
-        What to do about results that another version made (of Python, NumPy, SciPy, numba, this package, or the text
-        of `measure`; not of what that calls in your own modules): a ValueError, compute them again, or take them.
+        What to do about results that another version made (of Python, NumPy, SciPy, numba, this package, or of
+        `measure`: its code, its defaults and what its decorators hold, but not what it calls in your own modules): a
+        ValueError, compute them again, or take them.
 
     Returns
     -------
@@ -117,14 +121,21 @@ def sweep(
     Raises
     ------
     SweepError
-        If some cases raised an exception, or their workers died of them, twice together with others and once alone.
+        If some cases raised an exception, or their workers died of them, once together with others and once alone.
         All others are done and kept.
     TypeError, ValueError
         If an argument is not as above, or results are outdated.
+    BusyFolderError
+        If another sweep is at work in the folder.
     RuntimeError
-        If another sweep is at work in the folder, or workers do not start, or have other versions than this process.
+        If workers do not start, or have other versions than this process or another code of `measure`, whose module
+        was edited after this process imported it.
     OSError
         If a result cannot be written: all before it are.
+
+    Notes
+    -----
+    Whatever exception ends a sweep, Ctrl-C among them, its worker processes are killed at once.
     """
     _check_measure(measure, is_for_processes=executor is None)
     if executor is not None and not isinstance(executor, Executor):
@@ -137,9 +148,11 @@ def sweep(
     texts = [_as_text(case, signature) for case in cases]
     wanted = dict.fromkeys(texts)
 
-    with store.held():
+    with store.held() as hindrance:
         results = _results_so_far(store, wanted, outdated)
         left = sorted((case for case in wanted if case not in results), key=store.file)
+        if left and hindrance is not None:
+            raise hindrance
         if executor is None:
             coming = outcomes_in_processes(measure, left, workers or _cores())
         else:

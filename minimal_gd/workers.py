@@ -1,7 +1,8 @@
-"""Cases handed to an executor a few at a time, and worker processes of which one may die.
+"""Cases handed to an executor a few at a time, and worker processes that may die or be stopped at any moment.
 
-A worker that dies breaks its whole pool, and nobody can tell which of the cases in it was the cause. So the cases that
-were lost get a second chance together, in a new pool, and then one each alone.
+The worker processes are not those of `concurrent.futures`: there all of them share one pipe and its lock, and a worker
+that dies in the middle of a large result leaves the others, and the process that waits, blocked for ever. Here each
+has a pipe of its own.
 """
 
 import json
@@ -11,26 +12,36 @@ import queue
 import signal
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import closing, suppress
 from itertools import islice
+from multiprocessing.connection import Connection, wait
 
-from minimal_gd.results import Maker, Result, as_result, versions
+from minimal_gd.interrupts import Interrupts
+from minimal_gd.results import Maker, Result, as_result, measure_code, versions
 from minimal_gd.threads import one_thread
 
 Outcome = tuple[Result, Maker] | str
 
+PATIENCE = 1.0  # seconds, for a worker that has nothing left to do
+
+
+class DeadWorkerError(RuntimeError):
+    """A worker process ended before it had computed its case."""
+
 
 def task(measure: Callable, case: str) -> Outcome:
-    """Compute one case, where the executor says: what came out and with which versions, or the error as a text.
+    """Compute one case, where the executor says: what came out and what made it there, or the error as a text.
 
     A text, because not every exception finds its way from one process to another.
     """
     try:
+        maker = measure_code(measure) | versions()
         with one_thread():
-            return as_result(measure(**json.loads(case))), versions()
-    except Exception:
+            return as_result(measure(**json.loads(case))), maker
+    except (Exception, SystemExit):  # sys.exit ends a case, and no worker
         return traceback.format_exc()
 
 
@@ -75,57 +86,116 @@ def _next(finished: queue.SimpleQueue) -> Future:
 def outcomes_in_processes(
     measure: Callable, cases: Sequence[str], workers: int
 ) -> Iterator[tuple[str, Outcome | BaseException]]:
-    """Give each case with what became of it, as it comes, from worker processes on this machine."""
-    lost: dict[str, BrokenExecutor] = {}
-    for together in (workers, workers, 1):
-        lost = {}
-        while cases:
-            given = dict.fromkeys(cases, False)
-            with _processes(min(together, len(cases))) as pool:
-                for case, outcome in outcomes(pool, measure, cases, together):
-                    given[case] = True
-                    if isinstance(outcome, BrokenExecutor):
-                        lost[case] = outcome
-                    else:
-                        yield case, outcome
-            if lost.keys() >= {case for case in cases if given[case]}:
-                _check_that_workers_start()
-            cases = [case for case in cases if not given[case]]
-        cases = list(lost)
-    yield from lost.items()
+    """Give each case with what became of it, as it comes, from worker processes on this machine.
+
+    A case whose worker died is computed once more when all others are done, alone: it may have lacked memory only.
+
+    Raises
+    ------
+    RuntimeError
+        If the first worker ends before it has begun.
+    """
+    lost = []
+    with closing(_from_workers(measure, cases, workers)) as coming:
+        for case, outcome in coming:
+            if isinstance(outcome, DeadWorkerError):
+                lost.append(case)
+            else:
+                yield case, outcome
+    yield from _from_workers(measure, lost, 1)
 
 
-@contextmanager
-def _processes(count: int) -> Iterator[Executor]:
-    """Worker processes that end when this one ends; at once, if by an exception."""
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _start_worker)
+def _from_workers(measure: Callable, cases: Sequence[str], count: int) -> Iterator[tuple[str, Outcome | BaseException]]:
+    """Give each case with what became of it, with at most `count` workers, which all have ended when this ends."""
+    waiting = deque(cases)
+    at_work: dict[Connection, _Worker] = {}
+    have_begun = False
     try:
-        yield pool
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
+        while waiting or at_work:
+            while waiting and len(at_work) < count:
+                with Interrupts() as interrupts, interrupts.held_back:
+                    worker = _Worker(measure, waiting.popleft())
+                    at_work[worker.pipe] = worker
+            for pipe in wait(at_work, timeout=1) or [pipe for pipe in at_work if not at_work[pipe].is_alive()]:
+                worker = at_work[pipe]
+                message = worker.message()
+                if message is None:
+                    have_begun = True
+                    continue
+                is_dead = isinstance(message, DeadWorkerError)
+                if is_dead and not have_begun:
+                    raise RuntimeError(
+                        "worker processes do not start: a script that sweeps must do so under "
+                        f"`if __name__ == '__main__':`, as every worker imports it ({message})"
+                    )
+                yield worker.case, message
+                if waiting and not is_dead:
+                    worker.begin(waiting.popleft())
+                else:
+                    worker.end(PATIENCE)
+                    del at_work[pipe]
     finally:
-        pool.shutdown(cancel_futures=True)
+        with Interrupts() as interrupts, interrupts.held_back:
+            for worker in at_work.values():
+                worker.kill()
+            for worker in at_work.values():
+                worker.end(0)
 
 
-def _start_worker() -> None:
+class _Worker:
+    """A process that computes one case after another, and this end of the pipe to it, through which nobody else writes.
+
+    So whatever ends the process, even in the middle of a message, ends the pipe as well: nobody waits for the rest.
+    """
+
+    def __init__(self, measure: Callable, case: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.case = case
+        self.pipe, its_end = context.Pipe()
+        self._process = context.Process(target=_work, args=(its_end, measure, case), daemon=True)
+        self._process.start()
+        its_end.close()
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def begin(self, case: str) -> None:
+        """Give it the next case; a worker that is dead by now says so at the next `message`."""
+        self.case = case
+        with suppress(OSError):
+            self.pipe.send(case)
+
+    def message(self) -> Outcome | DeadWorkerError | None:
+        """What it has sent: None when it begins, and then an outcome a case. Or that it is dead."""
+        with suppress(EOFError, OSError):
+            if self.pipe.poll():
+                return self.pipe.recv()
+        self.end(PATIENCE)
+        return DeadWorkerError(f"the worker process ended with exit code {self._process.exitcode}")
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self, patience: float) -> None:
+        """Let the process end by itself within so many seconds, or kill it."""
+        self.pipe.close()
+        self._process.join(patience)
+        self._process.kill()
+        self._process.join()
+
+
+def _work(pipe: Connection, measure: Callable, case: str) -> None:
+    """What a worker does, until the other end of the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
+    multiprocessing.current_process().daemon = False  # a measure may start processes of its own
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    with suppress(EOFError, OSError):
+        pipe.send(None)
+        while True:
+            pipe.send(task(measure, case))
+            case = pipe.recv()
 
 
 def _end_with_the_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)
-
-
-def _check_that_workers_start() -> None:
-    with _processes(1) as pool:
-        try:
-            pool.submit(os.getpid).result()
-        except BrokenExecutor as error:
-            raise RuntimeError(
-                "worker processes do not start: a script that sweeps must do so under `if __name__ == '__main__':`, as "
-                "every worker imports it"
-            ) from error

@@ -76,9 +76,10 @@ def endless(seed):
     return {"seed": seed}
 
 
-def large(seed):
+def large(seed, copy=0):
+    """A result of 1 to 6 MB: more than a pipe takes at once."""
     log(seed=seed)
-    return {"draw": np.random.default_rng(seed).standard_normal(3000 * (seed + 1))}
+    return {"draw": np.random.default_rng(seed).standard_normal(125_000 * (seed + 1))}
 
 
 class StubbornError(Exception):

@@ -15,6 +15,8 @@ import numba
 import numpy as np
 import pytest
 
+from minimal_gd.results import Folder
+
 FIGURES = Path(__file__).parent.parent / "figures"
 NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem not in ("common", "draw"))
 
@@ -111,6 +113,14 @@ def test_an_option_that_makes_no_sense_is_named(tmp_path, name, option, message)
     done = draw(FIGURES / f"{name}.py", "--quick", *option, "--out", tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_figure_that_another_process_is_computing_says_so(tmp_path):
+    with Folder(tmp_path / "lazy_weights.unfinished", print).held():
+        done = draw(FIGURES / "lazy_weights.py", "--quick", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "another is at work in" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_run_that_does_not_reach_its_target_says_so(tmp_path):

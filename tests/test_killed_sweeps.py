@@ -88,11 +88,11 @@ def written(folder, cases):
 
 
 def test_a_sweep_killed_at_random_times_goes_on_and_computes_nothing_twice(request, tmp_path, log):
-    """SIGKILL to the sweep and all of its workers, 5 times, with --long 50, from the first second to the last.
+    """SIGKILL to the sweep and all of its workers, once, with --long 50 times, from the first second to the last.
 
     What is on disk when the kill comes is never computed again; of the rest at most what the workers had in hand.
     """
-    kills, rng = 50 if request.config.getoption("--long") else 5, random.Random(0)
+    kills, rng = 50 if request.config.getoption("--long") else 1, random.Random(0)
     cases = grid(seed=range(60))
     body = f"sweep(sweep_measures.slow, cases, folder, workers={WORKERS})"
     never_killed = sweep(sweep_measures.slow, cases, tmp_path / "never", executor=Here())
@@ -148,52 +148,89 @@ def test_ctrl_c_ends_a_sweep_and_its_workers_at_once_and_keeps_what_is_written(t
     assert len(logged(log)) == 2
 
 
+def test_ctrl_c_in_the_middle_of_large_results_ends_a_sweep_and_its_workers(tmp_path, log):
+    cases = grid(seed=5, copy=range(1000))
+    process = start(tmp_path / "out", cases, "sweep(sweep_measures.large, cases, folder, workers=2)")
+    wait_until(lambda: process.poll() is not None or list((tmp_path / "out").glob("*.npz")))
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=PATIENCE)
+    assert said_by(tmp_path / "out").read_text(encoding="utf-8").rstrip().endswith("KeyboardInterrupt")
+    wait_until(lambda: not any(is_alive(pid) for _, pid in logged(log)))
+
+
 # ------------------------------------------------------------------ no room
 
 
-def assert_it_goes_on_after(stopped, folder, log, room):
-    """The disk was too small for the largest results: what fitted is kept, the rest is computed when there is room."""
-    assert stopped.wait(timeout=PATIENCE) == 1
+def test_a_file_that_may_not_grow_stops_a_sweep_that_then_goes_on(tmp_path, log):
+    """What fitted is kept, the rest is computed when there is room."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4_100_000, 4_100_000)); "
+    body = limit + "sweep(sweep_measures.large, cases, folder, executor=ThreadPoolExecutor(1))"
+    folder = tmp_path / "out"
+    assert start(folder, SEEDS, body).wait(timeout=PATIENCE) == 1
     said = said_by(folder).read_text(encoding="utf-8")
-    assert room in said
+    assert "File too large" in said
     assert "could not be written; the same sweep goes on" in said
-    kept = {file.name for file in folder.glob("*.npz")}
+    kept, lines = list(folder.glob("*.npz")), len(logged(log))
     assert 0 < len(kept) < len(SEEDS)
     assert list(folder.glob("*.partial")) == []
-    lines = len(logged(log))
-    return kept, lines
-
-
-def test_a_file_that_may_not_grow_stops_a_sweep_that_then_goes_on(tmp_path, log):
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
-    body = limit + "sweep(sweep_measures.large, sorted(cases, key=str), folder, executor=ThreadPoolExecutor(1))"
-    kept, lines = assert_it_goes_on_after(start(tmp_path / "out", SEEDS, body), tmp_path / "out", log, "File too large")
-    results = sweep(sweep_measures.large, SEEDS, tmp_path / "out", executor=Here())
+    results = sweep(sweep_measures.large, SEEDS, folder, executor=Here())
     assert len(logged(log)) == lines + len(SEEDS) - len(kept)
     assert_same_results(results, sweep(sweep_measures.large, SEEDS, tmp_path / "never", executor=Here()))
+
+
+# A disk that nobody else sees, and that goes with the process that sweeps, however this ends.
+ON_A_SMALL_DISK = """mount -t tmpfs -o size=8m tmpfs "$1" && shift && exec "$@\""""
 
 
 @pytest.fixture
 def small_disk(tmp_path):
+    """A folder, and the command before a script within which a disk of 8 MB is mounted there."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_DISK, "sh", str(folder)]
     try:
-        subprocess.run(mount, check=True, capture_output=True)
+        subprocess.run([*command, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("mounting a disk of 200 kB takes Linux, and a user who may")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+        pytest.skip("mounting a disk of 8 MB takes Linux, and a user who may")
+    return folder, command
 
 
 def test_a_full_disk_stops_a_sweep_that_then_goes_on(small_disk, tmp_path, log):
-    body = "sweep(sweep_measures.large, cases, folder, workers=2)"
-    process = start(tmp_path / "disk", SEEDS, body)
-    kept, lines = assert_it_goes_on_after(process, small_disk, log, "No space left on device")
-    subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
-    results = sweep(sweep_measures.large, SEEDS, small_disk, executor=Here())
-    assert len(logged(log)) == lines + len(SEEDS) - len(kept)
-    assert_same_results(results, sweep(sweep_measures.large, SEEDS, tmp_path / "never", executor=Here()))
+    """The disk is there for the process alone that sweeps, so that says what it finds."""
+    folder, command = small_disk
+    script = """
+        import subprocess, sys
+        from pathlib import Path
+        import sweep_measures
+        from minimal_gd.sweeps import sweep
+
+        def files():
+            return {file.name for file in folder.iterdir()} - {"sweep.lock"}
+
+        if __name__ == "__main__":
+            folder = Path(sys.argv[1])
+            try:
+                sweep(sweep_measures.large, sweep_measures.SEEDS, folder, workers=2)
+            except OSError as error:
+                assert error.strerror == "No space left on device"
+                assert "could not be written; the same sweep goes on" in error.__notes__[0]
+            kept, begun = files(), len(sweep_measures.logged(Path(sys.argv[2])))
+            assert 0 < len(kept) < 6
+            assert all(name.endswith(".npz") for name in kept)
+            subprocess.run(["mount", "-o", "remount,size=80m", str(folder)], check=True)
+            results = sweep(sweep_measures.large, sweep_measures.SEEDS, folder, executor=sweep_measures.Here())
+            assert len(sweep_measures.logged(Path(sys.argv[2]))) == begun + 6 - len(kept)
+            assert len(files()) == 6
+            for seed, result in enumerate(results):
+                assert (result["draw"] == sweep_measures.large(seed)["draw"]).all()
+    """
+    file = tmp_path / "full.py"
+    file.write_text(textwrap.dedent(script), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    full = [*command, sys.executable, str(file), str(folder), str(log)]
+    done = subprocess.run(full, env=environment, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    assert list(folder.iterdir()) == []  # the disk is gone
 
 
 # ------------------------------------------------------------------ errors and dead workers
@@ -221,7 +258,7 @@ def test_a_worker_that_dies_once_costs_only_the_cases_that_were_under_way(tmp_pa
 
 def test_a_case_that_always_kills_its_worker_is_named_and_the_others_are_done(tmp_path, log):
     cases = grid(seed=[*range(8), 20], marks=str(tmp_path))
-    with pytest.raises(SweepError, match=r'1 of 9 cases .*\n.*"seed": 20\}: BrokenProcessPool'):
+    with pytest.raises(SweepError, match=r'1 of 9 cases .*\n.*"seed": 20\}: DeadWorkerError'):
         sweep(sweep_measures.dies, cases, tmp_path / "out", workers=2)
     assert len(list((tmp_path / "out").glob("*.npz"))) == 8
     before = len(logged(log))

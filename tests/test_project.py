@@ -60,6 +60,7 @@ ORDER = [
     "trajectory",
     "recorder",
     "descent",
+    "code_digest",
     "results",
     "workers",
     "sweeps",

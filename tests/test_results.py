@@ -3,18 +3,22 @@
 import errno
 import hashlib
 import importlib.util
-import inspect
 import json
 import sys
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import sweep_measures
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sweep_measures import SEEDS, Here
 
 from minimal_gd import results
-from minimal_gd.results import Folder, measure_code, versions
+from minimal_gd.code_digest import code_digest
+from minimal_gd.results import BusyFolderError, Folder, as_result, measure_code, versions
 from minimal_gd.sweeps import sweep
 
 CASE = '{"seed": 0}'
@@ -30,20 +34,30 @@ def store(tmp_path) -> Folder:
 # ------------------------------------------------------------------ what made it
 
 
-def test_a_measure_is_told_by_its_name_and_a_digest_of_its_text(store):
-    text = inspect.getsource(sweep_measures.slow)
-    assert text.startswith("def slow(seed):")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    assert measure_code(sweep_measures.slow) == {"measure": "slow", "measure's code": digest}
+def test_a_measure_is_told_by_its_name_and_a_digest_of_what_it_runs(store):
+    assert measure_code(sweep_measures.slow) == {
+        "measure": "slow",
+        "measure's code": code_digest(sweep_measures.slow),
+    }
     assert store.maker == measure_code(sweep_measures.slow) | versions()
-    assert len(versions()["minimal_gd's code"]) == 12
 
 
-def test_a_measure_without_a_text_is_told_by_its_name():
-    typed = {}
-    exec("def typed(seed): return {}", typed)
-    assert measure_code(typed["typed"]) == {"measure": "typed", "measure's code": "unknown"}
-    assert measure_code(len) == {"measure": "len", "measure's code": "unknown"}
+def test_the_digest_of_a_package_depends_on_every_file_its_place_and_its_text(tmp_path):
+    files = {"__init__.py": "a = 1", "b.py": "", "inner/__init__.py": "", "inner/deep/c.py": "c = 1"}
+
+    def digest(name, files):
+        for file, text in files.items():
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_text(text, encoding="utf-8")
+        return results._package_code(tmp_path / name)
+
+    digests = {digest(f"text of {i}", files | {file: "c = 2"}) for i, file in enumerate(files)}
+    moved = {"b.py": "a = 1", "__init__.py": "", "inner/__init__.py": "", "inner/deep/c.py": "c = 1"}
+    renamed = {"__init__.py": "a = 1", "b.py": "", "inner/__init__.py": "", "inner/deep/d.py": "c = 1"}
+    digests |= {digest("whole", files), digest("moved", moved), digest("renamed", renamed)}
+    assert len(digests) == len(files) + 3
+    assert digest("copy", files) == digest("whole", files)
+    assert versions()["minimal_gd's code"] == results._package_code(Path(results.__file__).parent)
 
 
 # ------------------------------------------------------------------ its files
@@ -68,21 +82,60 @@ def changed(store, **entries) -> None:
 
 
 @pytest.mark.parametrize(
-    "entries",
+    "change",
     [
-        {"result.draw": np.zeros(100)},
-        {"result.seed": np.int64(1)},
-        {"result.seed": np.int32(0)},
-        {"result.draw": np.zeros((10, 10))},
-        {"result.more": np.zeros(1)},
-        {"record": np.array(json.dumps({"case": {"seed": 0}, "maker": {}}))},
+        lambda draw: {"result.draw": np.zeros(100)},
+        lambda draw: {"result.draw": draw.reshape(10, 10)},
+        lambda draw: {"result.draw": draw.view(np.int64)},
+        lambda draw: {"result.draw": draw.view(draw.dtype.newbyteorder())},
+        lambda draw: {"result.seed": np.int64(1)},
+        lambda draw: {"result.more": np.zeros(0)},
+        lambda draw: {"record": np.array(json.dumps({"case": {"seed": 0}, "maker": {}}))},
     ],
-    ids=["values", "a value", "a dtype", "a shape", "an entry more", "the record"],
+    ids=["values", "the shape alone", "the dtype alone", "the order of bytes alone", "a number", "more", "the record"],
 )
-def test_whatever_is_changed_in_a_file_its_checksum_tells(store, entries):
-    changed(store, **entries)
+def test_whatever_is_changed_in_a_file_its_checksum_tells(store, change):
+    result, _ = store.read(CASE)
+    changed(store, **change(result["draw"]))
     with pytest.warns(UserWarning, match="its checksum is wrong"):
         assert store.read(CASE) is None
+
+
+def test_a_result_that_is_renamed_is_told_by_the_checksum(store):
+    with np.load(store.file(CASE), allow_pickle=False) as file:
+        entries = dict(file)
+    entries["result.seal"] = entries.pop("result.seed")
+    np.savez(store.file(CASE), **entries)
+    with pytest.warns(UserWarning, match="its checksum is wrong"):
+        assert store.read(CASE) is None
+
+
+NAMES = ["", "x", "x.npy", "x.npy.npy", "x\0y", "x\0", "a/b", "../x", "a\\b", "%2E", "loss ∂u", "\ud800", "n" * 59_000]
+
+
+@given(st.lists(st.sampled_from(NAMES) | st.text(st.characters(), max_size=4), unique=True))
+@example(NAMES)
+def test_a_result_has_whatever_names_the_measure_gives(tmp_path_factory, names):
+    folder = Folder(tmp_path_factory.mktemp("names"), sweep_measures.slow)
+    result = {name: np.float64(number) for number, name in enumerate(names)}
+    folder.write(CASE, as_result(result))
+    assert folder.read(CASE) == (result, folder.maker)
+    with zipfile.ZipFile(folder.file(CASE)) as archive:  # whoever unpacks it stays in one folder
+        assert not set("".join(archive.namelist())) & set("/\\\0")
+
+
+def test_plain_names_are_those_of_the_file_and_names_with_a_dot_of_older_files_are_read(store):
+    with np.load(store.file(CASE), allow_pickle=False) as file:
+        assert {"result.draw", "result.seed"} < set(file)
+    entries = {"result.a.b": np.ones(2)}
+    record = json.dumps({"case": {"seed": 0}, "maker": store.maker})
+    np.savez(store.file(CASE), record=record, sha256=results._checksum(record, entries), **entries)
+    assert list(store.read(CASE)[0]) == ["a.b"]
+
+
+def test_a_name_too_long_for_a_file_is_refused_before_anything_is_written():
+    with pytest.raises(ValueError, match=r"measure must return .* got a name of 30000 characters, 'ééééé"):
+        as_result({"é" * 30_000: 1.0})
 
 
 class Harmful:
@@ -115,6 +168,36 @@ def test_a_result_that_cannot_be_written_says_where_and_that_the_sweep_goes_on(t
 # ------------------------------------------------------------------ its lock
 
 
+def read_only(path, monkeypatch):
+    """As on a disk that cannot be written, whoever the user is."""
+    opened = Path.open
+
+    def refuse(file, mode="r", *how):
+        if set(mode) & set("wax+") and path in file.parents:
+            raise OSError(errno.EROFS, "Read-only file system", str(file))
+        return opened(file, mode, *how)
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+
+def test_a_finished_sweep_on_a_disk_that_cannot_be_written_is_read(store, monkeypatch):
+    read_only(store.path, monkeypatch)
+    assert len(sweep(sweep_measures.slow, SEEDS[:1], store.path, executor=Here())) == 1
+    with pytest.raises(OSError, match="Read-only file system"):  # before any work
+        sweep(sweep_measures.slow, SEEDS, store.path, executor=None)
+
+
+def test_a_finished_sweep_is_read_while_another_is_at_work(store):
+    left = store.path / (store.file(CASE).name + ".partial")
+    left.touch()
+    with Folder(store.path, sweep_measures.large).held() as hindrance:
+        assert hindrance is None
+        assert len(sweep(sweep_measures.slow, SEEDS[:1], store.path, executor=Here())) == 1
+        with pytest.raises(BusyFolderError, match="another is at work in"):
+            sweep(sweep_measures.slow, SEEDS, store.path, executor=Here())
+    assert left.exists()  # it may be growing
+
+
 @pytest.mark.skipif(results.fcntl is None, reason="POSIX locks")
 def test_where_the_file_system_has_no_locks_a_sweep_does_without(tmp_path, monkeypatch):
     def refuse(file, how):
@@ -132,5 +215,5 @@ def test_windows_locks_the_first_byte(tmp_path, monkeypatch):
     spec = importlib.util.find_spec("minimal_gd.results")
     there = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(there)
-    with there.Folder(tmp_path, sweep_measures.slow).held():
-        assert locked == [(2, 1)]
+    with there.Folder(tmp_path, sweep_measures.slow).held() as hindrance:
+        assert (locked, hindrance) == ([(2, 1)], None)

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import minimal_gd as mgd
 from minimal_gd.results import Folder
-from minimal_gd.sweeps import grid, sweep
+from minimal_gd.sweeps import BusyFolderError, grid, sweep
 
 
 @pytest.fixture
@@ -91,6 +91,17 @@ def test_a_file_says_the_case_and_the_versions_that_made_it_without_pickle(tmp_p
     assert record["maker"]["measure"] == "slow"
     assert record["maker"]["numpy"] == np.__version__
     assert record["maker"]["minimal_gd"] == mgd.__version__
+
+
+def test_cases_are_computed_in_a_mixed_order_that_is_the_same_whatever_order_they_come_in(tmp_path, log):
+    """So that the pace so far tells of the rest."""
+    orders = []
+    for name, cases in (("up", grid(seed=range(12))), ("down", grid(seed=range(11, -1, -1)))):
+        log.unlink(missing_ok=True)
+        sweep(sweep_measures.slow, cases, tmp_path / name, executor=Here())
+        orders.append([case["seed"] for case, _ in logged(log)])
+    assert orders[0] == orders[1]
+    assert orders[0] not in (list(range(12)), list(range(11, -1, -1)))
 
 
 def test_no_more_than_the_asked_number_of_cases_is_begun_and_not_on_disk(tmp_path):
@@ -169,7 +180,14 @@ def test_a_damaged_file_is_named_and_computed_again_alone(tmp_path, log):
 
 
 def test_files_of_others_stay_and_what_a_kill_left_goes(tmp_path):
-    others = ["notes.txt", "thesis.npz", "large-1.npz", "other.partial"]
+    others = [
+        "notes.txt",
+        "thesis.npz",
+        "thesis.npz.partial",
+        "slow-thesis.npz.partial",
+        "large-1.npz",
+        "other.partial",
+    ]
     for name in others:
         (tmp_path / name).write_text("mine", encoding="utf-8")
     left = tmp_path / (Folder(tmp_path, sweep_measures.slow).file('{"seed": 77}').name + ".partial")
@@ -180,6 +198,6 @@ def test_files_of_others_stay_and_what_a_kill_left_goes(tmp_path):
 
 
 def test_one_sweep_at_a_time_works_in_a_folder(tmp_path):
-    with Folder(tmp_path, sweep_measures.slow).held(), pytest.raises(RuntimeError, match="another is at work in"):
+    with Folder(tmp_path, sweep_measures.slow).held(), pytest.raises(BusyFolderError, match="another is at work in"):
         sweep(sweep_measures.slow, SEEDS, tmp_path, executor=Here())
     sweep(sweep_measures.slow, SEEDS[:1], tmp_path, executor=Here())

@@ -4,18 +4,19 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import sweep_measures
-from sweep_measures import Here
 
 from minimal_gd import workers
-from minimal_gd.results import versions
-from minimal_gd.workers import outcomes, outcomes_in_processes, task
+from minimal_gd.results import measure_code, versions
+from minimal_gd.workers import DeadWorkerError, outcomes, outcomes_in_processes, task
 
 CASES = [f'{{"seed": {seed}}}' for seed in range(8)]
 
@@ -50,11 +51,19 @@ class Pool(Executor):
 
 def test_a_case_comes_with_its_versions_or_with_its_traceback():
     result, maker = task(sweep_measures.returns, '{"kind": "good"}')
-    assert (result["text"], maker) == ("softplus", versions())
+    assert (result["text"], maker) == ("softplus", measure_code(sweep_measures.returns) | versions())
     said = task(sweep_measures.fails, '{"seed": 2}')
     assert said.startswith("Traceback")
     assert "in fails\n" in said
     assert said.splitlines()[-1].endswith("StubbornError: this and that")
+
+
+def leaves(seed):
+    sys.exit("enough")
+
+
+def test_a_measure_that_leaves_python_fails_and_ends_no_worker():
+    assert task(leaves, '{"seed": 2}').splitlines()[-1] == "SystemExit: enough"
 
 
 # ------------------------------------------------------------------ one executor
@@ -110,116 +119,231 @@ def test_a_wait_is_a_second_long_at_most():
     assert waits == [1, 1, 1]
 
 
-# ------------------------------------------------------------------ processes, one pool after the other
+# ------------------------------------------------------------------ workers that do as told
+
+
+class Staged:
+    """A worker that does at once what its case says, and writes down what is asked of it."""
+
+    made: ClassVar[list] = []
+    deadly: ClassVar[dict[str, int]] = {}  # how often a case kills its worker
+    begins = True
+
+    def __init__(self, measure, case):
+        assert measure is abs
+        self.case, self.pipe, self.asked, self.cases = case, object(), [], [case]
+        self.messages = [None] if self.begins else []
+        self.made.append(self)
+
+    def message(self):
+        if self.messages:
+            return self.messages.pop()
+        if not self.begins or self.deadly.get(self.case):
+            self.deadly[self.case] = self.deadly.get(self.case, 1) - 1
+            return DeadWorkerError("the worker process ended with exit code -9")
+        return f"done {self.case}"
+
+    def begin(self, case):
+        self.case = case
+        self.cases.append(case)
+
+    def is_alive(self):
+        return True
+
+    def kill(self):
+        self.asked.append("kill")
+
+    def end(self, patience):
+        self.asked.append(patience)
 
 
 @pytest.fixture
-def pools(monkeypatch):
-    """How large every pool was that was asked for, and when it was checked whether workers start at all."""
-    made, behaviour = [], {}
-
-    @contextmanager
-    def processes(count):
-        made.append(count)
-        assert len(made) < 9
-        yield Pool(count, **behaviour)
-
-    monkeypatch.setattr(workers, "_processes", processes)
-    monkeypatch.setattr(workers, "_check_that_workers_start", lambda: made.append("check"))
-    return made, behaviour
+def staged(monkeypatch):
+    """Every worker that was made; all have something to say whenever one waits for them."""
+    monkeypatch.setattr(Staged, "made", [])
+    monkeypatch.setattr(Staged, "deadly", {})
+    monkeypatch.setattr(workers, "_Worker", Staged)
+    monkeypatch.setattr(workers, "wait", lambda pipes, timeout: list(pipes))
+    return Staged
 
 
-def test_without_a_death_there_is_one_pool_as_large_as_asked_or_as_there_are_cases(pools):
-    made, _ = pools
+def test_without_a_death_there_are_as_many_workers_as_asked_or_as_there_are_cases(staged):
     assert dict(outcomes_in_processes(abs, CASES, 3)) == {case: f"done {case}" for case in CASES}
     assert len(list(outcomes_in_processes(abs, CASES[:2], 3))) == 2
-    assert made == [3, 2]
+    assert len(staged.made) == 5
+    assert all(worker.asked == [workers.PATIENCE] for worker in staged.made)  # none is killed
 
 
-def test_cases_that_were_lost_get_a_second_chance_together_and_then_one_each_alone(pools):
-    """A slow case is lost with the deadly one, twice; alone it is done. What had not begun goes on in between."""
-    made, behaviour = pools
-    slow, deadly = CASES[2], CASES[3]
-    behaviour.update(slow=(slow,), deadly=(deadly,))
-    coming = list(outcomes_in_processes(abs, CASES, 4))
-    assert sorted(case for case, _ in coming) == CASES  # each once
-    *done, (last, error) = coming
-    assert dict(done) == {case: f"done {case}" for case in CASES if case != deadly}
-    assert last == deadly
-    assert isinstance(error, BrokenProcessPool)
-    # four, the other four, the two that were lost, which is all that was given, and these one by one
-    assert made == [4, 4, 2, "check", 1]
+def test_no_more_cases_than_workers_are_under_way_until_a_result_is_taken(staged):
+    coming = outcomes_in_processes(abs, CASES, 3)
+    for taken in range(len(CASES)):
+        next(coming)
+        assert sum(len(worker.cases) for worker in staged.made) == min(taken + 3, len(CASES))
 
 
-# ------------------------------------------------------------------ the processes
+def test_a_case_whose_worker_dies_is_computed_again_alone_when_the_others_are_done(staged):
+    staged.deadly = {CASES[2]: 1, CASES[3]: 2}
+    *done, (last, error) = outcomes_in_processes(abs, CASES, 4)
+    assert [case for case, _ in done[:6]] == [case for case in CASES if case not in CASES[2:4]]
+    assert dict(done) == {case: f"done {case}" for case in CASES if case != CASES[3]}
+    assert last == CASES[3]
+    assert repr(error) == "DeadWorkerError('the worker process ended with exit code -9')"
+    alone = [worker for worker in staged.made if set(worker.cases) <= set(CASES[2:4])]
+    assert [worker.cases for worker in alone[2:]] == [CASES[2:4]]  # one after the other
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, OSError])
+def test_workers_are_killed_at_once_where_an_exception_ends_the_sweep(staged, stopped):
+    def take(coming):
+        with closing(coming):
+            next(coming)
+            raise stopped
+
+    with pytest.raises(stopped):
+        take(outcomes_in_processes(abs, CASES, 3))
+    assert [worker.asked for worker in staged.made] == [["kill", 0]] * 3
+
+
+def test_where_the_first_worker_dies_before_it_begins_there_is_no_second(staged, monkeypatch):
+    monkeypatch.setattr(staged, "begins", False)
+    with pytest.raises(RuntimeError, match=r"worker processes do not start: a script .* code -9"):
+        list(outcomes_in_processes(abs, CASES, 1))
+    assert len(staged.made) == 1
+
+
+def test_a_worker_that_is_dead_is_found_though_its_pipe_says_nothing(staged, monkeypatch):
+    asked = []
+    monkeypatch.setattr(staged, "is_alive", lambda worker: asked.append(worker))
+    monkeypatch.setattr(workers, "wait", lambda pipes, timeout: [])
+    assert len(list(outcomes_in_processes(abs, CASES[:2], 1))) == 2
+    assert set(asked) == set(staged.made)
+
+
+@pytest.mark.parametrize("moment", ["__init__", "kill"])
+def test_ctrl_c_while_workers_start_or_are_killed_leaves_none_behind(staged, monkeypatch, moment):
+    """At a moment when not all of them are known, or not all are dead."""
+    done = getattr(staged, moment)
+
+    def interrupted(worker, *how):
+        signal.raise_signal(signal.SIGINT)
+        done(worker, *how)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(staged, moment, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt), closing(outcomes_in_processes(abs, CASES, 3)) as coming:
+            next(coming)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(staged.made) == {"__init__": 1, "kill": 3}[moment]
+    assert all(worker.asked == ["kill", 0] for worker in staged.made)
+
+
+# ------------------------------------------------------------------ one worker
 
 
 class Process:
-    def __init__(self):
-        self.is_terminated = False
+    """What a worker needs of a process, which ends by itself or does not."""
 
-    def terminate(self):
-        self.is_terminated = True
+    def __init__(self, ends=True):
+        self.ends, self.exitcode, self.asked = ends, None, []
+
+    def join(self, patience=None):
+        self.asked.append(patience)
+        assert patience is not None or self.ends
+        self.exitcode = 0 if self.ends else None
+
+    def kill(self):
+        self.ends = True
 
 
 @pytest.fixture
-def made_pools(monkeypatch):
-    """Pools of no process: with what each was made, and how it was shut down. One process was there before."""
-    made, children = [], [Process()]
-    monkeypatch.setattr(multiprocessing, "active_children", lambda: list(children))
-
-    class Recorded(Here):
-        def __init__(self, count, context, start):
-            self.made_with = count, context.get_start_method(), start
-            children.append(Process())
-            made.append(self)
-
-        def shutdown(self, **how):
-            self.how = how
-
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", Recorded)
-    return made, children
+def pair():
+    """A worker without a process behind it, and the end of the pipe that this would have."""
+    worker = object.__new__(workers._Worker)
+    worker.pipe, its_end = multiprocessing.Pipe()
+    worker._process = Process()
+    yield worker, its_end
+    worker.pipe.close()
+    its_end.close()
 
 
-def test_workers_are_ended_at_once_where_an_exception_ends_the_sweep(made_pools):
-    made, (before, *_) = made_pools
-    with workers._processes(3):
-        pass
-    assert made[0].made_with == (3, "spawn", workers._start_worker)
-    assert made[0].how == {"cancel_futures": True}
-    with pytest.raises(KeyboardInterrupt), workers._processes(1):
-        raise KeyboardInterrupt
-    assert made[1].how == {"cancel_futures": True}
-    children = multiprocessing.active_children()
-    assert [child.is_terminated for child in children] == [False, False, True]
-    assert children[0] is before
+def test_a_worker_alone_has_the_other_end_of_its_pipe_and_ends_with_the_process_that_made_it(monkeypatch):
+    """Where anybody else had it, a worker that dies would not end the pipe."""
+    made = []
+
+    def process(target, args, daemon):
+        made.append((target, *args[1:], daemon))
+        return SimpleNamespace(start=lambda: made.append(args[0]))
+
+    context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=process)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda how: {"spawn": context}[how])
+    worker = workers._Worker(abs, "a case")
+    assert made[0] == (workers._work, abs, "a case", True)
+    assert made[1].closed
+    assert not worker.pipe.closed
+    worker.pipe.close()
 
 
-def test_one_worker_is_enough_to_see_whether_they_start(made_pools, monkeypatch):
-    made, _ = made_pools
-    workers._check_that_workers_start()
-    assert [pool.made_with[0] for pool in made] == [1]
-
-    def broken(pool, function):
-        future = Future()
-        future.set_exception(BrokenProcessPool("at once"))
-        return future
-
-    monkeypatch.setattr(workers.ProcessPoolExecutor, "submit", broken)
-    with pytest.raises(RuntimeError, match="worker processes do not start: a script that sweeps must do so under `if"):
-        workers._check_that_workers_start()
+def test_a_worker_is_given_a_case_and_says_what_became_of_it(pair):
+    worker, its_end = pair
+    its_end.send("an outcome")
+    assert worker.message() == "an outcome"
+    worker.begin("a case")
+    assert (worker.case, its_end.recv()) == ("a case", "a case")
 
 
-def test_a_worker_ignores_ctrl_c_and_ends_with_its_parent(monkeypatch):
-    started, ends = [], []
+@pytest.mark.skipif(os.name == "nt", reason="a pipe of POSIX")
+def test_a_worker_that_is_cut_off_in_the_middle_of_a_message_is_dead(pair):
+    worker, its_end = pair
+    os.write(its_end.fileno(), (10**6).to_bytes(4, "big") + b"half")
+    its_end.close()
+    assert isinstance(worker.message(), DeadWorkerError)
+
+
+def test_a_worker_that_is_dead_is_so_although_others_hold_its_pipe_and_takes_no_case(pair):
+    """As a process does that a measure has forked."""
+    worker, its_end = pair
+    assert str(worker.message()) == "the worker process ended with exit code 0"
+    its_end.close()
+    worker.pipe, other = multiprocessing.Pipe()
+    other.close()
+    worker.begin("a case")
+
+
+def test_a_worker_that_does_not_end_by_itself_is_killed(pair):
+    worker, _ = pair
+    worker._process = Process(ends=False)
+    worker.end(0.5)
+    assert worker.pipe.closed
+    assert worker._process.ends
+    assert worker._process.asked == [0.5, None]
+
+
+def test_a_worker_ignores_ctrl_c_and_computes_until_its_pipe_ends(monkeypatch):
+    started, ends, itself = [], [], SimpleNamespace(daemon=True)
     monkeypatch.setattr(workers, "signal", SimpleNamespace(**vars(signal) | {"signal": lambda *how: ends.append(how)}))
     monkeypatch.setattr(
         workers,
         "threading",
         SimpleNamespace(Thread=lambda **how: SimpleNamespace(start=lambda: started.append(how))),
     )
-    workers._start_worker()
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: itself)
+    monkeypatch.setattr(workers, "task", lambda measure, case: f"done {case}")
+    here, there = multiprocessing.Pipe()
+    here.send("second")
+    here.send("third")
+    with here:
+        shut = SimpleNamespace(send=there.send, recv=lambda: there.recv() if there.poll() else ends_now())
+
+        def ends_now():
+            raise EOFError
+
+        workers._work(shut, abs, "first")
+        assert [here.recv() for _ in range(4)] == [None, "done first", "done second", "done third"]
     assert ends == [(signal.SIGINT, signal.SIG_IGN)]
+    assert not itself.daemon  # it may have processes of its own
     assert started == [{"target": workers._end_with_the_parent, "daemon": True}]
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(join=lambda: ends.append("parent")))
     monkeypatch.setattr(os, "_exit", ends.append)
