@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import scipy
 from numpy.typing import NDArray
 
 from minimal_gd import atomic, validate
+from minimal_gd.compiling import package_code
 
 try:
     import fcntl
@@ -82,9 +82,8 @@ def differences(old: Maker, new: Maker) -> str:
     return ", ".join(f"{name} {old.get(name)} instead of {new.get(name)}" for name in names)
 
 
-@cache
 def _package_code() -> str:
-    return _digest(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))))
+    return package_code()[:12]
 
 
 def _digest(content: bytes) -> str:
