@@ -30,7 +30,7 @@ from minimal_gd.sigmas import (
     square_slope,
     tanh_slope,
 )
-from minimal_gd.validate import boolean, describe, integer, real_array, real_number
+from minimal_gd.validate import boolean, describe, integer, quietly, real_array, real_number
 
 Elementwise = Callable[[NDArray], NDArray]
 
@@ -163,6 +163,7 @@ def _bound(name: str, value: float) -> float:
     return float(value)
 
 
+@quietly
 def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
     z = z if np.iscomplexobj(z) else real_array("z", z)
     return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)
