@@ -8,6 +8,13 @@ OLDEST_PYTHON ?= python3.11
 # ONLY=gradient_check draws one figure, ONLY="a b" two
 ONLY ?=
 
+# A virtual environment of this Python, in this folder, whole or not at all: Debian's python3 alone makes one without pip.
+define make_venv
+$(1) -m venv $(2) && $(2)/bin/python -m pip --version > /dev/null || { rm -rf $(2); \
+	echo "$(1) could not make a virtual environment with pip; on Debian and Ubuntu that takes a package:"; \
+	echo "  sudo apt install $$($(1) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }
+endef
+
 help:  ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -59,7 +66,7 @@ clean:  ## Remove the virtual environments and everything that was built
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "minimal_gd needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(call make_venv,$(PYTHON),$(VENV))
 
 $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
@@ -77,7 +84,7 @@ $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
 
 $(OLDEST)/installed: setup.cfg pyproject.toml .ci/oldest.py
 	@command -v $(OLDEST_PYTHON) > /dev/null || { echo "no Python 3.11 here: make OLDEST_PYTHON=/path/to/python3.11"; exit 1; }
-	$(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(call make_venv,$(OLDEST_PYTHON),$(OLDEST))
 	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt --editable ".[test]"
 	touch $@

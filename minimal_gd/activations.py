@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from minimal_gd.sigmas import (
     square_slope,
     tanh_slope,
 )
-from minimal_gd.validate import boolean, describe, integer, real_array, real_number
+from minimal_gd.validate import boolean, describe, integer, quietly, real_array, real_number
 
 Elementwise = Callable[[NDArray], NDArray]
 
@@ -110,6 +111,16 @@ class Activation:
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle and copy a built-in activation by its name, so that it stays the same object."""
+        return (get, (self.name,)) if ACTIVATIONS.get(self.name) is self else super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fused": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _fused=fused.twin_of(state["_sigma"], state["_dsigma"]))
+
     def sigma(self, z: NDArray) -> NDArray:
         """σ(z), entry by entry; float32 stays float32, integers become float64."""
         return _evaluate(self._sigma, z)
@@ -163,6 +174,7 @@ def _bound(name: str, value: float) -> float:
     return float(value)
 
 
+@quietly
 def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
     z = z if np.iscomplexobj(z) else real_array("z", z)
     return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)

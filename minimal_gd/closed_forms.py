@@ -10,6 +10,7 @@ a quotient: arccos of a number near 1 would lose half of the digits.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,11 @@ class ClosedForm:
     curvature: Callable[[NDArray], NDArray] | None = None
     radial_curvature: Callable[[NDArray], NDArray] | None = None
     slope_modulus: Callable[[float, float], float] = lambda eta, rho: math.inf
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle and copy those of this file by their names, so that they stay the same objects."""
+        names = (name for name, value in globals().items() if value is self)
+        return next(names, None) or super().__reduce_ex__(protocol)
 
 
 def determinant(a: NDArray, b: NDArray, c: NDArray) -> NDArray:

@@ -12,6 +12,7 @@ from minimal_gd import validate
 LABELS = (2 * np.arange(10) - 9) / 9
 
 
+@validate.quietly
 def sphere(n: int, d: int, seed: int | np.random.Generator) -> NDArray:
     """Draw n points uniformly from the unit sphere of R^d.
 
@@ -34,6 +35,7 @@ def sphere(n: int, d: int, seed: int | np.random.Generator) -> NDArray:
     return _unit_norm(validate.generator(seed).standard_normal((n, d)))
 
 
+@validate.quietly
 def digits(n: int, seed: int | np.random.Generator, images: bool = False) -> tuple[NDArray, NDArray]:
     """Choose n of the 1797 handwritten 8 × 8 digits.
 
@@ -122,6 +124,7 @@ def corrupted_labels(y: NDArray, share: float, seed: int | np.random.Generator) 
     return corrupted
 
 
+@validate.quietly
 def parallel_pairs(X: NDArray, tolerance: float = 1e-12) -> list[tuple[int, int]]:
     """Find the pairs of samples that lie on one line through the origin: x_j = c x_i for some c, negative ones too.
 
@@ -160,6 +163,7 @@ def parallel_pairs(X: NDArray, tolerance: float = 1e-12) -> list[tuple[int, int]
     return pairs
 
 
+@validate.quietly
 def require_no_parallel(X: NDArray, tolerance: float = 1e-12) -> None:
     """Refuse inputs of which two are parallel: then no width makes λ_min(K^(H)) > 0 sure.
 

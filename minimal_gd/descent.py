@@ -50,6 +50,7 @@ class DivergenceError(ArithmeticError):
         return self.args[0]
 
 
+@validate.quietly
 def gradient_descent(
     net: Network,
     params: Parameters,

@@ -87,6 +87,7 @@ def complex_step(
     return derivative
 
 
+@validate.quietly
 def gradient_by(
     derivative: Callable[..., float], net: Network, params: Parameters, X: NDArray, y: NDArray, **options: float
 ) -> Parameters:
@@ -120,6 +121,7 @@ def gradient_by(
     return gradient
 
 
+@validate.quietly
 def random_direction(params: Parameters, seed: int | np.random.Generator) -> Parameters:
     """A standard normal direction, shaped as `params`: one such checks a large network's gradient all at once.
 

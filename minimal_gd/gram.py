@@ -100,6 +100,7 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
     return G
 
 
+@validate.quietly
 def largest_eigenvalue(G: NDArray) -> float:
     """λ_max, by SciPy's LAPACK for small matrices and its Lanczos for large ones.
 
@@ -127,8 +128,7 @@ def largest_eigenvalue(G: NDArray) -> float:
         # A start of its own, fixed, brings no randomness in and leaves the global random state alone.
         start = np.random.default_rng(0).standard_normal(n).astype(G.dtype)
         largest = scipy.sparse.linalg.eigsh(G, k=1, which="LA", return_eigenvectors=False, v0=start)[0]
-    with np.errstate(over="ignore"):
-        largest = float(np.ldexp(float(largest), exponent))
+    largest = float(np.ldexp(float(largest), exponent))
     validate.finite_result(largest, "eigenvalues", "G")
     return largest
 
@@ -139,6 +139,7 @@ def power_of_two(array: NDArray) -> int:
     return exponent if abs(exponent) > np.finfo(array.dtype).maxexp // 3 else 0
 
 
+@validate.quietly
 def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
     """η = 1/λ_max(ΣG^(h)): half of where the linearised descent stops being stable, 2/λ_max.
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from minimal_gd import atomic, validate
 from minimal_gd.code_digest import code_digest
+from minimal_gd.compiling import package_code
 
 try:
     import fcntl
@@ -81,16 +82,7 @@ def differences(old: Maker, new: Maker) -> str:
     return ", ".join(f"{name} {old.get(name)} instead of {new.get(name)}" for name in names)
 
 
-def _package_code(package: Path) -> str:
-    """A digest of every file of Python in a package, by its place in it."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(package).as_posix()} {len(content)} ".encode() + content)
-    return digest.hexdigest()[:12]
-
-
-_OWN_CODE = _package_code(Path(__file__).parent)  # as it is imported: a file that is edited later is not what runs
+_OWN_CODE = package_code()[:12]  # as it is imported: a file that is edited later is not what runs
 
 
 # ------------------------------------------------------------------ the folder

@@ -55,6 +55,7 @@ class Spectrum:
         return self.largest / self.smallest if self.is_positive_definite else float("inf")
 
 
+@validate.quietly
 def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDArray | None = None) -> Spectrum:
     """Return λ_min, λ_max and, for n up to FULL_SPECTRUM_LIMIT, all eigenvalues of K.
 
@@ -94,8 +95,7 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     ends = eigenvalues = eigvalsh(scaled) if n <= FULL_SPECTRUM_LIMIT else None
     if eigenvalues is None:
         ends = np.array(_extremes(scaled))
-    with np.errstate(over="ignore"):
-        ends, eigenvalues = (values if values is None else np.ldexp(values, exponent) for values in (ends, eigenvalues))
+    ends, eigenvalues = (values if values is None else np.ldexp(values, exponent) for values in (ends, eigenvalues))
     validate.finite_result(ends, "eigenvalues", "K")
     smallest, largest = ends[0], ends[-1]
     # LAPACK's eigenvalues err by a modest multiple of ε‖K‖, and so do those of a K that was computed in K's dtype.

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from minimal_gd.validate import QUIET
+
 # seconds
 _AWAKE = 2e-4
 _pause = getattr(os, "sched_yield", partial(time.sleep, 0))  # a sleep of 0 takes 70 µs on some machines
@@ -147,7 +149,7 @@ class Team:
             member.join()
 
     def _work(self, rounds: SimpleQueue) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(**QUIET):
             while (order := _get(rounds)) is not None:
                 self._done.put(_take(*order))
 
@@ -180,7 +182,7 @@ def threads() -> Iterator[Run]:
 
     Results come in order, as a list. Overflow gives no warning inside: what is not finite tells.
     """
-    with _single_threaded_blas.held() as count, np.errstate(over="ignore", invalid="ignore"):
+    with _single_threaded_blas.held() as count, np.errstate(**QUIET):
         team = Team(1 if _is_alone.get() else count)
         try:
             yield team

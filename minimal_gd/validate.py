@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# What overflows on the way gives no warning: what is not finite in the end is refused.
-quietly = np.errstate(over="ignore", invalid="ignore")
+# What overflows on the way gives no warning: what is not finite in the end is refused. Nothing here depends on the
+# caller's own np.seterr: all four kinds of floating-point error are set.
+QUIET = {"divide": "warn", "over": "ignore", "under": "ignore", "invalid": "ignore"}
+quietly = np.errstate(**QUIET)
 
 
 def describe(value: Any) -> str:
@@ -132,7 +134,7 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
     if dtype is None:
         is_single = array.dtype.kind == "f" and array.dtype.itemsize == 4
         dtype = np.float32 if is_single else np.float64
-    with np.errstate(over="ignore"):
+    with np.errstate(**QUIET):
         array = np.asarray(array, dtype=dtype)
     if not array.flags.aligned:
         array = array.copy()  # not every library takes it
@@ -170,9 +172,10 @@ def symmetric_matrix(name: str, value: Any) -> NDArray:
     K = real_array(name, value)
     if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
         raise ValueError(f"{name} must have shape (n, n) with n ≥ 1, got shape {K.shape}")
-    with np.errstate(over="ignore"):
+    with np.errstate(**QUIET):
         asymmetry = np.abs(K - K.T).max()
-    if asymmetry > 100 * np.finfo(K.dtype).eps * np.abs(K).max():
+        allowed = 100 * np.finfo(K.dtype).eps * np.abs(K).max()
+    if asymmetry > allowed:
         raise ValueError(
             f"{name} must be symmetric, got entries that differ from their mirror images by {asymmetry:.3g}"
         )

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from public_functions import flat
 from references import conv_resnet_by_correlate, conv_resnet_by_loops
 from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds
 
 import minimal_gd as mgd
+from minimal_gd import gram
 from minimal_gd.gradcheck import relative_error
 from minimal_gd.networks import base
 from minimal_gd.networks.conv_resnet import _sliding_sum
@@ -234,3 +236,31 @@ def test_small_blocks_of_samples_give_the_same(case):
         assert len(case.net.sample_blocks(len(case.X), np.float64)) == len(case.X)
         np.testing.assert_allclose(case.net.predict(case.params, case.X), whole[0], rtol=1e-9, atol=1e-12)
         assert relative_error(case.net.gradient(case.params, case.X, case.y), whole[1]) <= 1e-8
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+def test_the_loss_of_float32_parameters_is_summed_in_float64(net):
+    """½ Σ (u_i - y_i)² of residuals whose squares float32 cannot hold, and of many whose sum it would round."""
+    params = net.init(1, dtype=np.float32)
+    X = np.random.default_rng(0).standard_normal((1000, *net.input_shape))
+    for y in (np.full(1000, 3e30, np.float32), np.linspace(0, 1, 1000, dtype=np.float32)):
+        residual = (net.predict(params, X) - y).astype(np.float64)
+        exact = 0.5 * math.fsum(residual**2)
+        assert abs(net.loss(params, X, y) - exact) <= 1000 * np.finfo(np.float64).eps * exact
+        run = mgd.gradient_descent(net, params, X, y, 1e-30, 0)
+        assert abs(run.loss[0] - exact) <= 1e-5 * exact  # its predictions are those of other blocks
+
+
+@pytest.mark.parametrize("net", ONE_OF_EACH, ids=repr)
+@pytest.mark.parametrize("part", ["W", "a"])
+def test_parameters_of_two_dtypes_are_computed_with_in_float64(net, part):
+    """As if all had been float64 from the start: nothing of either part is rounded."""
+    rng, params = np.random.default_rng(0), net.init(1)
+    X, y = rng.standard_normal((4, *net.input_shape)), rng.standard_normal(4)
+    single = params.map(lambda array: array.astype(np.float32))
+    mixed = params._replace(**{part: getattr(single, part)})
+    exact = mixed.map(lambda array: array.astype(np.float64))
+    for function in (net.predict, lambda *given: net.gradient(*given, y), lambda *given: gram.empirical(net, *given)):
+        result = flat(function(mixed, X))
+        assert result.dtype == np.float64
+        np.testing.assert_array_equal(result, flat(function(exact, X)))

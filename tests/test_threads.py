@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from queue import Empty
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
@@ -78,6 +79,21 @@ def test_a_thread_without_a_part_is_left_asleep(team):
 
 def test_the_members_do_not_keep_a_process_alive(team):
     assert all(member.daemon for member in team._members)
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+@pytest.mark.parametrize("state", ["warn", "raise"])
+def test_overflow_gives_no_warning_in_any_thread(state):
+    """Each of the three has a part; here a warning is an error."""
+    barrier = threading.Barrier(3)
+
+    def overflow(power):
+        barrier.wait(SECONDS)
+        return np.array([1e200]) ** power - np.array([1e200]) ** power
+
+    with np.errstate(all=state), threads.threads() as run:
+        assert np.isnan(run(overflow, [2, 3, 4])).all()
+        assert len(run._members) == 2
 
 
 @pytest.mark.parametrize("failing", [0, 2])

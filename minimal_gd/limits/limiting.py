@@ -87,7 +87,7 @@ def limiting(
 
     squares = input_variances(net, pixels)
     alone = is_small(n, n2, net.positions) and not covariances
-    with np.errstate(over="ignore", invalid="ignore"), one_blas_thread() if alone else threads() as run:
+    with np.errstate(**validate.QUIET), one_blas_thread() if alone else threads() as run:
         room = Room(net.depth, net.positions, *largest_block(n, n2, net.positions))
         crosses = covariances and net.positions > 1  # positions of one sample meet each other too
         rho = 1.0 if crosses else _first_correlation(net, pixels, squares, n, n2, room, run)

@@ -54,7 +54,7 @@ def row_limits(net: Network, numbers: NDArray, pixels: NDArray, block: Block, ro
     padded = math.ceil(width / LANES) * LANES
     theta = room.theta[: (depth + 1) * height * padded].reshape(depth + 1, height, padded)
     np.matmul(pixels[block.rows, 0], pixels[block.columns, 0].T, out=theta[0, :, :width])
-    is_relu = net.activation.closed_form is RELU
+    is_relu = net.activation.closed_form == RELU
     D, B = np.empty((depth, padded)), np.empty(padded)
     _fill(is_relu, numbers, block.rows.start, block.columns.start, block.is_diagonal, theta, D, B)
     return theta[:, :, :width]

@@ -117,6 +117,7 @@ class Network(ABC):
         """The shape of `a`: (m,), for the convolution (m, p)."""
         return (self.width,)
 
+    @validate.quietly
     def init(self, seed: int | np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
         """Draw every entry of every W^(h) and of a from N(0, 1).
 

@@ -48,6 +48,7 @@ class Flow:
     observed: list[NDArray] = field(default_factory=list)
 
 
+@validate.quietly
 def gradient_flow(
     net: Network,
     params: Parameters,
@@ -108,6 +109,7 @@ def gradient_flow(
     return Flow(times, np.array(predictions), _parameters(theta, params), observed)
 
 
+@validate.quietly
 def linear_descent(G: NDArray, residual: NDArray, step_size: float, steps: int) -> NDArray:
     """(I - ηG)^k (y - u(0)) for k = 0, …, steps, through the eigenvectors of G.
 
@@ -137,6 +139,7 @@ def linear_descent(G: NDArray, residual: NDArray, step_size: float, steps: int) 
     return _along_eigenvectors(G, residual, lambda values: (1 - step_size * values) ** np.arange(steps + 1)[:, None])
 
 
+@validate.quietly
 def linear_flow(G: NDArray, residual: NDArray, times: ArrayLike) -> NDArray:
     """exp(-Gt) (y - u(0)) at every time, the solution of u̇ = G (y - u), through the eigenvectors of G.
 
@@ -203,6 +206,7 @@ def linearised_descent(run: Trajectory, y: NDArray, G: NDArray, tolerance: float
     return compare("y - u(k) ≈ (I - ηG)^k(y - u(0))", y - run.predictions, "=", right, tolerance)
 
 
+@validate.quietly
 def linear_ode(G: NDArray, residual: NDArray, times: ArrayLike, tolerance: float = 1e-7) -> Comparison:
     """The closed form exp(-Gt) (y - u(0)), and what SciPy's ODE solver makes of ṙ = -G r, r = y - u.
 

@@ -113,6 +113,7 @@ def projections(G: NDArray, residual: NDArray) -> tuple[NDArray, NDArray]:
     return eigenvalues, (residual @ V) ** 2
 
 
+@validate.quietly
 def steps_to(G: NDArray, residual: NDArray, step_size: float, share: float) -> int:
     """How many linearised steps bring ‖y - u‖² to this share of its start.
 

@@ -6,12 +6,14 @@ import warnings
 
 from tqdm import tqdm
 
+from minimal_gd import validate
 from minimal_gd.paper import STATEMENTS
 from minimal_gd.verify.cases import cases
 from minimal_gd.verify.rows import ROWS
 from minimal_gd.verify.table import Line, text, unmet, violated
 
 
+@validate.quietly
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; return 1 if a statement whose premises hold does not hold, else 0."""
     parser = argparse.ArgumentParser(prog="python -m minimal_gd.verify", description=__doc__)
