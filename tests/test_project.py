@@ -140,14 +140,6 @@ def test_imports_run_one_way(path):
                 assert name in allowed, f"{module_name(path)} imports {name}"
 
 
-SCRIPTS = sorted(path for folder in ("figures", "benchmarks", "tests") for path in (ROOT / folder).glob("*.py"))
-
-
-@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.stem)
-def test_files_hold_one_idea(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
-
-
 def test_the_package_ships_its_types_and_its_digits():
     for name in ("py.typed", "digits/digits.npz", "digits/README.md"):
         assert resources.files("minimal_gd").joinpath(name).is_file()
