@@ -260,7 +260,7 @@ def test_progress_is_shown_on_request_only(capsys):
 
 
 def test_progress_is_not_drawn_at_every_step(capsys, monkeypatch):
-    """A line for each would take longer than a small step; here no step takes any time, by a clock that stands still."""
+    """A line for each would take longer than a small step. By a clock that stands still, no step takes any time."""
     monkeypatch.setattr(tqdm.std, "time", lambda: 0.0)
     case = problem(NETS[0], n=6, seed=0)
     mgd.gradient_descent(*case.everything, 1e-3, 200, progress=True)
