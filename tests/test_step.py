@@ -67,6 +67,14 @@ def test_the_blocks_of_a_problem_stay_what_they_are(width, n, of_samples, of_uni
     assert (len(blocks.of_samples(net, n)), len(blocks.of_units(net, n))) == (of_samples, of_units)
 
 
+def test_a_pixel_of_a_convolution_counts_as_a_sample_of_a_dense_network_does():
+    """An image of p pixels costs p times as much as a vector of as many entries as a patch, and is p rows."""
+    convolution, dense = mgd.ConvResNet((50, 5, 8), 300, 1, (3, 3)), mgd.FullyConnected(450, 300, 1)
+    for n in (1, 2, 12, 13, 25, 30, 100):
+        assert len(blocks.of_samples(convolution, n)) == min(n, len(blocks.of_samples(dense, 40 * n)))
+        assert len(blocks.of_units(convolution, n)) == len(blocks.of_units(dense, 40 * n))
+
+
 @pytest.mark.parametrize(
     "net", [NET, mgd.ResNet(4, 6, 3), mgd.ConvResNet((2, 3), 6, 2, (3,)), mgd.TwoLayerReLU(4, 6)], ids=repr
 )
