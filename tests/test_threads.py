@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from queue import Empty
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
@@ -57,6 +58,19 @@ def test_results_come_in_the_order_of_the_parts_each_done_once(count, parts):
     assert team(square, list(range(parts))) == [part**2 for part in range(parts)]
     assert sorted(done) == list(range(parts))
     team.close()
+
+
+def test_results_come_in_the_order_of_the_parts_when_the_first_is_done_last(team):
+    others = [threading.Event() for _ in range(5)]
+
+    def wait_for_the_others(part):
+        if part == 0:
+            assert all(other.wait(SECONDS) for other in others)
+        else:
+            others[part - 1].set()
+        return part
+
+    assert team(wait_for_the_others, list(range(6))) == list(range(6))
 
 
 @pytest.mark.parametrize("parts", [2, 3])
@@ -170,6 +184,37 @@ def test_a_team_is_as_large_as_blas_had_threads_which_has_one_meanwhile(begun):
             assert begun() == 4  # none but the members
         assert blas_threads() == {3}
     assert begun() == 0
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+def test_an_exception_between_two_rounds_sends_the_others_home(begun):
+    with pytest.raises(KeyError), threads.threads() as run:
+        run(abs, [-1, -2])
+        raise KeyError
+    assert begun() == 0
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+def test_what_is_not_finite_gives_no_warning_in_any_thread():
+    barrier, largest = threading.Barrier(3), np.array([np.finfo(float).max])
+
+    def overflow(part):
+        barrier.wait(SECONDS)
+        return part * largest - part * largest
+
+    with threads.threads() as run:
+        assert np.isnan(run(overflow, [2, 3, 4])).all()
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+def test_one_thread_is_for_the_thread_that_asks_alone():
+    with ThreadPoolExecutor(1) as other:
+        alone = one_thread()
+        other.submit(alone.__enter__).result()
+        with threads.threads() as run:
+            run(abs, [-1, -2, -3])
+            assert len(run._members) == 2
+        other.submit(alone.__exit__, None, None, None).result()
 
 
 @pytest.mark.usefixtures("three_blas_threads")
