@@ -94,6 +94,14 @@ def test_a_step_in_blocks_is_the_gradient_step(monkeypatch, net):
         np.testing.assert_allclose(now, then - eta * slope * (net.train_output or now is not theta.a), rtol=1e-11)
 
 
+def test_what_a_pass_leaves_to_nobody_takes_the_room_of_one_block():
+    net = mgd.ConvResNet((2, 8, 8), 40, 2, (3, 3))
+    one = Step(*problem(net, n=70, seed=0).everything, 1e-3, run=map)
+    rows = max(len(samples.work.delta[0]) for samples in one._samples)
+    assert rows < len(one.work.delta[0])
+    assert len(one.work.scratch.g) == len(one.work.scratch.product) == rows
+
+
 @pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])
 def test_distances_neither_over_nor_underflow(size):
     case = problem(NET, n=3, seed=0)
