@@ -42,13 +42,15 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(FIGURES)}")
     parser.add_argument("--quick", action="store_true", help="small versions, in seconds")
     parser.add_argument("--out", type=Path, default=common.BUILD, metavar="DIR", help="default: build/figures")
+    parser.add_argument("--redraw", action="store_true", help="draw the numbers in DIR again, computing nothing")
     parser.add_argument("--copy-to", type=Path, metavar="DIR", help="copy the pictures there")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(FIGURES))
     if unknown:
         parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
 
-    arguments = ["--out", str(options.out), *(["--quick"] if options.quick else [])]
+    switches = [f"--{name}" for name in ("quick", "redraw") if getattr(options, name)]
+    arguments = ["--out", str(options.out), *switches]
     for name in tqdm([name for name in FIGURES if name in (options.names or FIGURES)], desc="figures", unit="figure"):
         figure = importlib.import_module(name)
         picture = common.run(

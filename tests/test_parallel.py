@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_data import BAD_ARRAYS
 
 from minimal_gd import data
 
 
-@settings(deadline=None)
 @given(
     d=st.integers(1, 6),
     sign=st.sampled_from([-1, 1]),

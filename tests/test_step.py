@@ -67,9 +67,12 @@ def test_the_blocks_of_a_problem_stay_what_they_are(width, n, of_samples, of_uni
     assert (len(blocks.of_samples(net, n)), len(blocks.of_units(net, n))) == (of_samples, of_units)
 
 
-def test_a_sample_counts_as_many_rows_as_it_has_positions():
-    net = mgd.ConvResNet((10, 8, 8), 100, 1, (3, 3))  # 50 samples: 28 800 000 multiplications, 3200 rows
-    assert len(blocks.of_samples(net, 50)) == 7
+def test_a_pixel_of_a_convolution_counts_as_a_sample_of_a_dense_network_does():
+    """An image of p pixels costs p times as much as a vector of as many entries as a patch, and is p rows."""
+    convolution, dense = mgd.ConvResNet((50, 5, 8), 300, 1, (3, 3)), mgd.FullyConnected(450, 300, 1)
+    for n in (1, 2, 12, 13, 25, 30, 100):
+        assert len(blocks.of_samples(convolution, n)) == min(n, len(blocks.of_samples(dense, 40 * n)))
+        assert len(blocks.of_units(convolution, n)) == len(blocks.of_units(dense, 40 * n))
 
 
 @pytest.mark.parametrize(
@@ -143,6 +146,14 @@ def test_arrays_put_in_place_of_the_workspaces_are_written_into_them():
     usual = mgd.gradient_descent(NET, *case.everything[1:], 1e-3, 5, predictions=True)
     np.testing.assert_allclose(run.predictions, usual.predictions, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(run.params.W[0], usual.params.W[0], rtol=1e-12, atol=1e-14)
+
+
+def test_what_a_pass_leaves_to_nobody_takes_the_room_of_one_block():
+    net = mgd.ConvResNet((2, 8, 8), 40, 2, (3, 3))
+    one = Step(*problem(net, n=70, seed=0).everything, 1e-3, run=map)
+    rows = max(len(samples.work.delta[0]) for samples in one._samples)
+    assert rows < len(one.work.delta[0])
+    assert len(one.work.scratch.g) == len(one.work.scratch.product) == rows
 
 
 @pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])

@@ -199,3 +199,14 @@ def test_no_bound_is_known_without_condition_3_1():
 def test_a_wrong_argument_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("net", [mgd.FullyConnected(3, 4, 3, "tanh"), mgd.ResNet(3, 4, 3, "tanh")], ids=repr)
+def test_a_factor_is_that_of_two_runs_whichever_comes_first(net):
+    """It bounds a difference, by the smallest and the largest variance of either run."""
+    X = mgd.data.sphere(2, 3, seed=0)
+    for size in (0.1, -0.1):
+        runs = zip(*concentration._pair_of_runs(net, X, size * np.eye(2)), strict=True)
+        for one, other in runs:
+            factor = concentration._derived_factor(net, one, other)
+            assert factor == pytest.approx(concentration._derived_factor(net, other, one), rel=1e-13)

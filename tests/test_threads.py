@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 from minimal_gd import threads
 from minimal_gd.threads import Team, one_blas_thread, one_thread
 
-SECONDS = 10  # a wait that is longer fails
+SECONDS = 60  # what a thread waits for another before the test fails: far longer than a busy machine takes
 
 
 def blas_threads() -> set[int]:
@@ -60,6 +60,19 @@ def test_results_come_in_the_order_of_the_parts_each_done_once(count, parts):
     team.close()
 
 
+def test_results_come_in_the_order_of_the_parts_when_the_first_is_done_last(team):
+    others = [threading.Event() for _ in range(5)]
+
+    def wait_for_the_others(part):
+        if part == 0:
+            assert all(other.wait(SECONDS) for other in others)
+        else:
+            others[part - 1].set()
+        return part
+
+    assert team(wait_for_the_others, list(range(6))) == list(range(6))
+
+
 @pytest.mark.parametrize("parts", [2, 3])
 def test_parts_are_done_at_the_same_time_as_long_as_there_are_threads(team, parts):
     barrier = threading.Barrier(parts)
@@ -97,18 +110,25 @@ def test_overflow_gives_no_warning_in_any_thread(state):
 
 
 @pytest.mark.parametrize("failing", [0, 2])
-def test_an_error_is_raised_when_all_have_stopped_and_nothing_more_is_begun(team, failing):
-    """Three threads meet at the first three parts, so that each has one when the error comes."""
-    barrier, failed, done = threading.Barrier(3), threading.Event(), []
+def test_an_error_is_raised_when_all_have_stopped_and_nothing_more_is_begun(team, failing, monkeypatch):
+    """Three threads meet at the first three parts; two of them go on when the third has failed and is done."""
+    barrier, failed, done, take = threading.Barrier(3), threading.Event(), [], threads._take
+
+    def take_and_say_if_it_failed(*order):
+        error = take(*order)
+        if error is not None:
+            failed.set()
+        return error
 
     def fail_at_one(part):
-        barrier.wait(SECONDS)
+        if part < 3:
+            barrier.wait(SECONDS)
         if part == failing:
-            failed.set()
             raise KeyError(f"part {part}")
         failed.wait(SECONDS)
-        time.sleep(0.02)  # the others find the rest gone
         done.append(part)
+
+    monkeypatch.setattr(threads, "_take", take_and_say_if_it_failed)
 
     with pytest.raises(KeyError, match=f"part {failing}"):
         team(fail_at_one, list(range(9)))
@@ -179,6 +199,41 @@ def test_a_team_is_as_large_as_blas_had_threads_which_has_one_meanwhile(begun):
             assert begun() == 4  # none but the members
         assert blas_threads() == {3}
     assert begun() == 0
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+def test_an_exception_between_two_rounds_sends_the_others_home(begun):
+    def fail_between_two_rounds():
+        with threads.threads() as run:
+            run(abs, [-1, -2])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_between_two_rounds()
+    assert begun() == 0
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+def test_what_is_not_finite_gives_no_warning_in_any_thread():
+    barrier, largest = threading.Barrier(3), np.array([np.finfo(float).max])
+
+    def overflow(part):
+        barrier.wait(SECONDS)
+        return part * largest - part * largest
+
+    with threads.threads() as run:
+        assert np.isnan(run(overflow, [2, 3, 4])).all()
+
+
+@pytest.mark.usefixtures("three_blas_threads")
+def test_one_thread_is_for_the_thread_that_asks_alone():
+    with ThreadPoolExecutor(1) as other:
+        alone = one_thread()
+        other.submit(alone.__enter__).result()
+        with threads.threads() as run:
+            run(abs, [-1, -2, -3])
+            assert len(run._members) == 2
+        other.submit(alone.__exit__, None, None, None).result()
 
 
 @pytest.mark.usefixtures("three_blas_threads")
