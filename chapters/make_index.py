@@ -13,7 +13,7 @@ from pathlib import Path
 from course import FOLDER, anchor, asserted_calls, chapters, pages, public_functions, statements, title
 
 from minimal_gd.paper import STATEMENTS
-from minimal_gd.statement import Statement
+from minimal_gd.paper.statement import Statement
 
 PAGE = FOLDER / "equation_index.md"
 CONTENTS = FOLDER / "README.md"

@@ -11,16 +11,14 @@ import warnings
 
 import reference_table
 
-from minimal_gd.verify import paper_rows
-from minimal_gd.verify.rows import ROWS
+from minimal_gd.paper import STATEMENTS
 
 
 def main() -> None:
     """Write the file next to this script."""
-    paper_rows.SEEDS = reference_table.SEEDS
     warnings.simplefilter("ignore", UserWarning)
-    cases = reference_table.small_cases()
-    rows = {label: reference_table.kept(row(cases)) for label, row in ROWS.items()}
+    examples = reference_table.small_examples()
+    rows = {statement.label: reference_table.kept(statement.compare(examples)) for statement in STATEMENTS}
     lines = [f"{_json(label)}: {_json(row)}" for label, row in rows.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     reference_table.FILE.write_text(text, encoding="utf-8", newline="\n")

@@ -1,5 +1,6 @@
 """What `reference_table.json` keeps of the rows of `python -m minimal_gd.verify`; `make_reference_table.py` made it."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -7,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd.paper.examples import Examples, examples
 from minimal_gd.theory.comparison import Comparison
-from minimal_gd.verify import cases
 
 FILE = Path(__file__).with_name("reference_table.json")
 # So many random networks a definition, where the table takes 50.
 SEEDS = 2
 
 
-def small_cases() -> cases.Cases:
+def small_examples() -> Examples:
     """The table's networks and data, of a width for seconds."""
-    return cases.cases(width=64, conv_width=32, two_layer_width=256)
+    return dataclasses.replace(examples(width=64, conv_width=32, two_layer_width=256), seeds=SEEDS)
 
 
 def kept(comparison: Comparison) -> dict:

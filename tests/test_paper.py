@@ -27,12 +27,6 @@ def test_every_statement_has_one_row():
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=LABELS)
-def test_the_test_of_a_statement_names_it(statement):
-    test = named_test(statement)
-    assert words(statement.label) in words(test.__name__ + " " + (test.__doc__ or ""))
-
-
-@pytest.mark.parametrize("statement", STATEMENTS, ids=LABELS)
 def test_the_function_of_a_statement_says_where_it_comes_from(statement):
     sources = statement.function.__doc__.split("Paper:")[-1] if "Paper:" in statement.function.__doc__ else ""
     sources += statement.function.__doc__.split("Companion:")[-1] if "Companion:" in statement.function.__doc__ else ""

@@ -41,7 +41,7 @@ def test_closeness_in_training():
     check_closeness(comparison, left, np.linalg.eigvalsh(K_H)[0] / 4)
 
 
-def test_positive_gram_matrix_in_training():
+def test_positive_gram_matrix():
     net, run, grams, _, K_H = tiny_run()
     comparison = certificates.positive_gram(net, run, K_H)
     check_closeness(comparison, [np.linalg.eigvalsh(G)[0] for G in grams], np.linalg.eigvalsh(K_H)[0] / 2)

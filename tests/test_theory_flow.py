@@ -63,7 +63,7 @@ def wide_run(steps=12, step_size=0.05, normalisation="sum", net=WIDE, seed=3):
     )
 
 
-def test_linearised_descent_of_section_4():
+def test_linearised_descent():
     """Linearised descent."""
     p, run = wide_run()
     K = whole_limit(WIDE, p.X)

@@ -69,14 +69,14 @@ def test_g_h():
     both_sides_are(gradients.layer_grams(net, params, X), np.array([J @ J.T for J in jacobians(net, params, X)[:-1]]))
 
 
-def test_the_output_layer():
+def test_g_h_1():
     """G^(H+1)."""
     net, params, X, _ = problem(CONV, 3, 8).everything
     J = jacobians(net, params, X)[-1]
     both_sides_are(gradients.output_gram(net, params, X), J @ J.T)
 
 
-def test_the_whole():
+def test_g_k():
     """G(k)."""
     net, params, X, _ = problem(FULLY_CONNECTED, 3, 9).everything
     both_sides_are(gradients.whole_gram(net, params, X), sum(J @ J.T for J in jacobians(net, params, X)))

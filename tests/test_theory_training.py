@@ -88,7 +88,7 @@ def one_step(net, step_size, seed=4):
     return dynamics.descent_step(net, net.init(seed), samples(net), SIGNS[: len(samples(net))], step_size)
 
 
-def test_one_step_of_lemma_b_5():
+def test_step_of_lemma_b_5():
     """Its label is "Step of Lemma B.5": one step of Lemma B.5, here of the ResNet and so of Lemma C.5."""
     step = dynamics.descent_step(RESNET, RESNET.init(4), CORNERS, SIGNS, 1e-4)
     comparison = training.weight_step(step)
@@ -100,7 +100,7 @@ def test_one_step_of_lemma_b_5():
     np.testing.assert_allclose(comparison.right, 1e-4 * bounds * math.sqrt(3 * residual @ residual), rtol=1e-10)
 
 
-def test_averaged_frobenius_norm_of_section_4():
+def test_averaged_frobenius_norm():
     """Averaged Frobenius norm."""
     params = FC.init(4)
     run = mgd.gradient_descent(FC, params, CORNERS, SIGNS, 0.02, 5, distances=True, predictions=True)

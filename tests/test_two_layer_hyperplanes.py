@@ -1,93 +1,73 @@
-"""The hyperplanes where hidden units switch: inputs on the edge, other seeds, and what is said of wrong ones."""
+"""The companion's Theorem 3.1: H^∞ is positive definite, as the hyperplanes of inputs that are not parallel differ."""
 
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slow_two_layer import INPUTS as X
+from slow_two_layer import digits_of, h_of, two_inputs
+from strategies import seeds
 
-import minimal_gd as mgd
-from minimal_gd.theory import two_layer_hyperplanes
-
-X = mgd.data.sphere(3, 4, seed=7) * np.array([[1.0], [0.5], [2.0]])
-
-
-@pytest.mark.parametrize("inputs", [np.eye(2), np.eye(3)[:1]])
-def test_lines_are_at_most_at_right_angles_and_so_is_a_line_with_no_other(inputs):
-    np.testing.assert_allclose(two_layer_hyperplanes.non_parallel(inputs).left, math.pi / 2, rtol=1e-15)
+from minimal_gd.theory import two_layer_hyperplanes, two_layer_limit
 
 
-def test_directions_count_as_parallel_up_to_1e_12():
-    turned = [np.array([[1, 0], [math.cos(angle), math.sin(angle)]]) for angle in (0.9e-12, 1.1e-12)]
-    assert [two_layer_hyperplanes.non_parallel(inputs).holds for inputs in turned] == [False, True]
+def test_companion_theorem_3_1():
+    comparison = two_layer_hyperplanes.theorem_3_1(X)
+    assert comparison.is_promised
+    assert comparison.holds
+    eps = np.finfo(float).eps
+    eigenvalues = np.linalg.eigvalsh(digits_of(X, h_of))
+    np.testing.assert_allclose(comparison.left, eigenvalues[0], rtol=1e-12)
+    np.testing.assert_allclose(comparison.right, 3 * (8 * eps * 4 + eps * eigenvalues[-1]), rtol=1e-6)
 
 
-def test_points_of_seed_0_are_tried_unless_asked_otherwise():
-    default, first, second = (two_layer_hyperplanes.lemma_a_1(X, *seed) for seed in ((), (0,), (1,)))
-    np.testing.assert_array_equal(default.left, first.left)
-    assert (default.left != second.left).all()
+def test_equal_inputs_give_a_singular_limit_and_opposite_ones_do_not():
+    same, opposite = two_inputs(0), two_inputs(math.pi)
+    assert two_layer_hyperplanes.theorem_3_1(same).verdict == "fails, 1 of 1 premises unmet"
+    assert not two_layer_limit.assumption_3_1(same).holds
+    with pytest.raises(ValueError, match="samples 0 and 1 are parallel"):
+        two_layer_limit.lambda_0(same)
+    # no w sees both x and -x: H^∞ = I/2
+    assert two_layer_hyperplanes.theorem_3_1(opposite).verdict == "holds, 1 of 1 premises unmet"
+    np.testing.assert_allclose(two_layer_limit.lambda_0(opposite), 0.5, rtol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_the_best_of_eight_points_is_taken(seed):
+@given(seeds, st.integers(2, 6), st.integers(2, 5))
+def test_theorem_3_1_holds_for_any_inputs_that_are_not_parallel(seed, n, d):
+    inputs = np.random.default_rng(seed).standard_normal((n, d))
+    assert two_layer_hyperplanes.theorem_3_1(inputs).verdict == "holds"
+    assert two_layer_hyperplanes.lemma_a_1(inputs, seed).verdict == "holds"
+    assert two_layer_hyperplanes.isolation(inputs, seed % n, 5, seed).verdict == "holds"
+
+
+def test_companion_lemma_a_1():
+    comparison = two_layer_hyperplanes.lemma_a_1(X, seed=5)
     expected = np.zeros(3)
-    for draws in np.random.default_rng(seed).standard_normal((8, 3, 4)):
+    for draws in np.random.default_rng(5).standard_normal((8, 3, 4)):  # the best of eight tries
         for i, g in enumerate(draws):
             z = g - np.linalg.lstsq(X[[i]].T, g, rcond=None)[0] @ X[[i]]
             cosines = [abs(z @ x) / (np.linalg.norm(z) * np.linalg.norm(x)) for x in np.delete(X, i, axis=0)]
             expected[i] = max(expected[i], min(cosines))
-    np.testing.assert_allclose(two_layer_hyperplanes.lemma_a_1(X, seed).left, expected, rtol=1e-12)
+    assert comparison.verdict == "holds"
+    np.testing.assert_allclose(comparison.left, expected, rtol=1e-12)
+    assert (comparison.right == 1e-13).all()
 
 
-def test_in_the_plane_all_points_of_a_hyperplane_are_as_far_from_the_other():
-    """The cosine of the angle between the inputs, for any seed."""
-    inputs = np.array([[1.0, 0.0], [3.0, 4.0]])
-    for seed in range(5):
-        np.testing.assert_allclose(two_layer_hyperplanes.lemma_a_1(inputs, seed).left, [0.8, 0.8], rtol=1e-14)
-
-
-def test_one_input_has_its_hyperplane_for_itself():
-    """A distance of 1 by convention, whether the hyperplane holds other points than 0 or not."""
-    for inputs in ([[3.0, 4.0]], [[2.0]]):
-        np.testing.assert_array_equal(two_layer_hyperplanes.lemma_a_1(inputs).left, [1])
-        assert two_layer_hyperplanes.isolation(inputs, 0).verdict == "holds"
-
-
-def test_on_a_line_all_hyperplanes_are_the_point_0():
-    comparison = two_layer_hyperplanes.lemma_a_1([[2.0], [-3.0]])
+def test_parallel_inputs_have_their_hyperplanes_within_the_others():
+    inputs = np.vstack([X, -3 * X[0]])
+    comparison = two_layer_hyperplanes.lemma_a_1(inputs)
     assert comparison.verdict == "fails, 1 of 1 premises unmet"
-    np.testing.assert_array_equal(comparison.left, [0, 0])
+    assert list(comparison.left > comparison.right) == [False, True, True, False]
+    assert not two_layer_hyperplanes.isolation(inputs, 0).holds
 
 
-def test_many_points_up_to_the_next_hyperplane_give_the_averages_too():
-    """In the plane, where the half balls end at a line."""
-    assert two_layer_hyperplanes.isolation([[1.0, 0.0], [3.0, 4.0]], 1, draws=1000).holds
-
-
-def test_a_hundred_points_of_seed_0_are_averaged_unless_asked_otherwise(monkeypatch):
-    asked = []
-    sphere, generator = mgd.data.sphere, two_layer_hyperplanes.validate.generator
-    monkeypatch.setattr(two_layer_hyperplanes.data, "sphere", lambda n, *rest: asked.append(n) or sphere(n, *rest))
-    monkeypatch.setattr(two_layer_hyperplanes.validate, "generator", lambda seed: asked.append(seed) or generator(seed))
-    assert two_layer_hyperplanes.isolation(X, 1).holds
-    assert 100 in asked
-    assert asked[0] == 0
-
-
-def test_one_draw_is_enough_for_the_averages_over_half_balls():
-    for seed in range(20):
-        assert two_layer_hyperplanes.isolation(X, seed % 3, draws=1, seed=seed).holds
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: two_layer_hyperplanes.isolation(X, 3), ValueError, "one of the 3 samples, 0 to 2, got 3"),
-        (lambda: two_layer_hyperplanes.isolation(X, -1), ValueError, "i must be an integer ≥ 0"),
-        (lambda: two_layer_hyperplanes.isolation(X, 0, draws=0), ValueError, "draws must be an integer ≥ 1"),
-        (lambda: two_layer_hyperplanes.theorem_3_1([[1.0], [0.0]]), ValueError, "no hyperplane, got one at 1"),
-        (lambda: two_layer_hyperplanes.lemma_a_1(np.zeros((2, 2))), ValueError, "no hyperplane, got one at 0"),
-    ],
-)
-def test_a_wrong_argument_is_named_with_what_would_do(call, error, words):
-    with pytest.raises(error, match=words):
-        call()
+def test_companion_theorem_3_1_isolation():
+    """Companion Theorem 3.1 (isolation)."""
+    comparison = two_layer_hyperplanes.isolation(X, 1)
+    expected = np.zeros((3, 4))
+    expected[1] = X[1]
+    assert comparison.verdict == "holds"
+    np.testing.assert_array_equal(comparison.left, expected)
+    np.testing.assert_array_equal(comparison.right, expected)

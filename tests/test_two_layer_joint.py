@@ -89,7 +89,7 @@ def test_with_one_layer_in_training_g_is_missing(monkeypatch):
     assert not two_layer_joint.both_layers(path).holds
 
 
-def test_companion_g_is_positive_semi_definite():
+def test_companion_g_psd_0():
     """Companion G ⪰ 0."""
     net, params, X, _ = problem(net_of(30, 3), 3, seed=2).everything
     comparison = two_layer_joint.order(net, params, X)

@@ -7,34 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
+from slow_two_layer import CORNERS, digits_of, g_of, h_of, two_inputs
+from slow_two_layer import INPUTS as X
 
 import minimal_gd as mgd
 from minimal_gd import gram
 from minimal_gd.theory import two_layer_hyperplanes, two_layer_limit
 from minimal_gd.theory.constants import OpenConstants
-
-CORNERS = np.eye(2)
-X = mgd.data.sphere(3, 4, seed=1) * np.array([[1.0], [0.5], [2.0]])
-
-
-def digits_of(X, formula):
-    """A matrix by mpmath: formula(⟨x_i, x_j⟩, ‖x_i‖‖x_j‖) of every pair."""
-
-    def dot(x, z):
-        return mp.fsum(mp.mpf(a) * mp.mpf(b) for a, b in zip(x, z, strict=True))
-
-    with mp.workdps(40):
-        return np.array([[float(formula(dot(x, z), mp.sqrt(dot(x, x) * dot(z, z)))) for z in X] for x in X])
-
-
-def h_of(c, norms):
-    return c * (mp.pi - mp.acos(min(max(c / norms, -1), 1))) / (2 * mp.pi)
-
-
-def g_of(c, norms):
-    rho = min(max(c / norms, -1), 1)
-    return norms * (mp.sqrt(1 - rho**2) + rho * (mp.pi - mp.acos(rho))) / (2 * mp.pi)
 
 
 def counted(W, X):
@@ -42,14 +21,10 @@ def counted(W, X):
     return np.array([[np.mean([x @ z * (w @ x >= 0) * (w @ z >= 0) for w in W]) for z in X] for x in X])
 
 
-def two_inputs(angle):
-    return np.array([[1, 0], [math.cos(angle), math.sin(angle)]])
-
-
 # ------------------------------------------------------------------ closed forms
 
 
-def test_companion_limit_of_h():
+def test_companion_h_inf():
     """Companion H^∞."""
     comparison = two_layer_limit.limit_of_h(X, draws=400, seed=3)
     W = np.random.default_rng(3).standard_normal((4, 400)).T
@@ -58,7 +33,7 @@ def test_companion_limit_of_h():
     np.testing.assert_allclose(comparison.right, counted(W, X), rtol=1e-12)
 
 
-def test_companion_limit_of_g():
+def test_companion_g_inf():
     """Companion G^∞."""
     comparison = two_layer_limit.limit_of_g(X, draws=400, seed=3)
     W = np.random.default_rng(3).standard_normal((4, 400)).T
@@ -127,72 +102,12 @@ def test_companion_assumption_3_1():
     np.testing.assert_allclose(comparison.right, 3 * (8 * eps * 4 + eps * eigenvalues[-1]), rtol=1e-6)  # n, d + 4, ‖x‖²
 
 
-def test_companion_theorem_3_1():
-    comparison = two_layer_hyperplanes.theorem_3_1(X)
-    assert comparison.is_promised
-    assert comparison.holds
-    eps = np.finfo(float).eps
-    eigenvalues = np.linalg.eigvalsh(digits_of(X, h_of))
-    np.testing.assert_allclose(comparison.left, eigenvalues[0], rtol=1e-12)
-    np.testing.assert_allclose(comparison.right, 3 * (8 * eps * 4 + eps * eigenvalues[-1]), rtol=1e-6)
-
-
-def test_equal_inputs_give_a_singular_limit_and_opposite_ones_do_not():
-    same, opposite = two_inputs(0), two_inputs(math.pi)
-    assert two_layer_hyperplanes.theorem_3_1(same).verdict == "fails, 1 of 1 premises unmet"
-    assert not two_layer_limit.assumption_3_1(same).holds
-    with pytest.raises(ValueError, match="samples 0 and 1 are parallel"):
-        two_layer_limit.lambda_0(same)
-    # no w sees both x and -x: H^∞ = I/2
-    assert two_layer_hyperplanes.theorem_3_1(opposite).verdict == "holds, 1 of 1 premises unmet"
-    np.testing.assert_allclose(two_layer_limit.lambda_0(opposite), 0.5, rtol=1e-12)
-
-
 def test_lambda_0_falls_with_the_angle_of_the_closest_pair():
     """1/2 - cos θ (π - θ)/2π = θ/2π + O(θ²): slope 1 in a log-log plot; within 1e-2 for θ up to 0.01."""
     angles = np.logspace(-8, -2, 7)
     smallest = [two_layer_limit.lambda_0(two_inputs(angle)) for angle in angles]
     assert abs(np.polyfit(np.log(angles), np.log(smallest), 1)[0] - 1) < 1e-2
     np.testing.assert_allclose(smallest, angles / (2 * math.pi), rtol=0.05)
-
-
-@given(seeds, st.integers(2, 6), st.integers(2, 5))
-def test_theorem_3_1_holds_for_any_inputs_that_are_not_parallel(seed, n, d):
-    inputs = np.random.default_rng(seed).standard_normal((n, d))
-    assert two_layer_hyperplanes.theorem_3_1(inputs).verdict == "holds"
-    assert two_layer_hyperplanes.lemma_a_1(inputs, seed).verdict == "holds"
-    assert two_layer_hyperplanes.isolation(inputs, seed % n, 5, seed).verdict == "holds"
-
-
-def test_companion_lemma_a_1():
-    comparison = two_layer_hyperplanes.lemma_a_1(X, seed=5)
-    expected = np.zeros(3)
-    for draws in np.random.default_rng(5).standard_normal((8, 3, 4)):  # the best of eight tries
-        for i, g in enumerate(draws):
-            z = g - np.linalg.lstsq(X[[i]].T, g, rcond=None)[0] @ X[[i]]
-            cosines = [abs(z @ x) / (np.linalg.norm(z) * np.linalg.norm(x)) for x in np.delete(X, i, axis=0)]
-            expected[i] = max(expected[i], min(cosines))
-    assert comparison.verdict == "holds"
-    np.testing.assert_allclose(comparison.left, expected, rtol=1e-12)
-    assert (comparison.right == 1e-13).all()
-
-
-def test_parallel_inputs_have_their_hyperplanes_within_the_others():
-    inputs = np.vstack([X, -3 * X[0]])
-    comparison = two_layer_hyperplanes.lemma_a_1(inputs)
-    assert comparison.verdict == "fails, 1 of 1 premises unmet"
-    assert list(comparison.left > comparison.right) == [False, True, True, False]
-    assert not two_layer_hyperplanes.isolation(inputs, 0).holds
-
-
-def test_companion_theorem_3_1_isolation():
-    """Companion Theorem 3.1 (isolation)."""
-    comparison = two_layer_hyperplanes.isolation(X, 1)
-    expected = np.zeros((3, 4))
-    expected[1] = X[1]
-    assert comparison.verdict == "holds"
-    np.testing.assert_array_equal(comparison.left, expected)
-    np.testing.assert_array_equal(comparison.right, expected)
 
 
 # ------------------------------------------------------------------ H(0)

@@ -62,7 +62,7 @@ def near_kinks(pattern):
     return np.array([sum(abs(w @ x) < pattern.radius for w in pattern.start.W[0]) for x in pattern.step.X])
 
 
-def test_companion_split():
+def test_companion_i_1_i_2():
     """Companion I_1 + I_2."""
     pattern = some_step()
     comparison = two_layer_split.split(pattern)

@@ -8,8 +8,7 @@ from tqdm import tqdm
 
 from minimal_gd import validate
 from minimal_gd.paper import STATEMENTS
-from minimal_gd.verify.cases import cases
-from minimal_gd.verify.rows import ROWS
+from minimal_gd.paper.examples import examples
 from minimal_gd.verify.table import Line, text, unmet, violated
 
 
@@ -25,12 +24,13 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no statement {', '.join(unknown)}; there are {', '.join(known)}")
 
-    shared = cases(width=options.width)
+    shared = examples(width=options.width)
+    wanted = [statement for statement in STATEMENTS if statement.label in (options.labels or known)]
     lines = []
-    for label in tqdm([label for label in known if label in (options.labels or known)], unit="statement"):
+    for statement in tqdm(wanted, unit="statement"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the table says it better
-            lines.append(Line(label, ROWS[label](shared)))
+            lines.append(Line(statement.label, statement.compare(shared)))
     print(text(lines))
     missing = unmet(lines)
     if missing:

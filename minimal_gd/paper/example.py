@@ -1,4 +1,4 @@
-"""One network with its data, its limits and its training: what the statements are computed on, each made once."""
+"""A network with its data, its limits and its training: what the statements are computed on, each made once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from minimal_gd.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
-class Case:
+class Example:
     """One network on unit inputs, from its initialisation to the end of its training.
 
     Attributes
@@ -86,6 +86,11 @@ class Case:
     def residual(self) -> NDArray:
         """y - u(0)."""
         return self.step.residual
+
+    @property
+    def limit(self) -> tuple[Network, NDArray]:
+        """What the limit of infinite width depends on: the network, of any width, and its inputs."""
+        return self.net, self.X
 
     @property
     def at_start(self) -> tuple[Network, Parameters, NDArray]:

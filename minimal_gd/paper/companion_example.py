@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from minimal_gd.networks import TwoLayerReLU
+from minimal_gd.paper.example import Example
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import (
     two_layer_descent,
@@ -13,7 +14,6 @@ from minimal_gd.theory import (
     two_layer_patterns,
     two_layer_split,
 )
-from minimal_gd.verify.case import Case
 
 # Times of the flow; how far weights move where that is an argument; the widths of the experiments.
 TIMES = (0.5, 1.0, 2.0, 4.0)
@@ -22,30 +22,20 @@ WIDTHS = (32, 128, 512, 2048)
 
 
 @dataclass(frozen=True)
-class Companion:
-    """What the statements share, made once."""
+class CompanionExample(Example):
+    """The companion's network on unit inputs, with its patterns, its flow and its experiments."""
 
-    case: Case
-
-    @property
-    def everything(self) -> tuple:
-        """The network, θ(0), X and y."""
-        return self.case.everything
-
-    @property
-    def at_start(self) -> tuple:
-        """The network, θ(0) and X."""
-        return self.case.at_start
+    net: TwoLayerReLU
 
     @cached_property
-    def smallest(self) -> float:
+    def lambda_0(self) -> float:
         """λ_0 = λ_min(H^∞)."""
-        return two_layer_limit.lambda_0(self.case.X)
+        return two_layer_limit.lambda_0(self.X)
 
     @property
     def allowed(self) -> float:
         """R, how far every weight may move."""
-        return two_layer_patterns.allowed_radius(len(self.case.y), self.smallest)
+        return two_layer_patterns.allowed_radius(len(self.y), self.lambda_0)
 
     @cached_property
     def path(self) -> two_layer_path.Path:
@@ -55,34 +45,34 @@ class Companion:
     @property
     def moved(self) -> tuple:
         """The network, θ(0), θ at the last time of the flow, and X."""
-        return self.case.net, self.case.params, self.path.params[-1], self.case.X
+        return self.net, self.params, self.path.params[-1], self.X
 
     @cached_property
     def both(self) -> tuple[TwoLayerReLU, Parameters]:
         """A network that trains both layers, at its start."""
-        net = TwoLayerReLU(self.case.net.input_shape[0], self.case.net.width, train_output=True)
+        net = TwoLayerReLU(self.net.input_shape[0], self.net.width, train_output=True)
         return net, net.init(0)
 
     @cached_property
     def joint(self) -> two_layer_path.Path:
         """Gradient flow of both layers."""
-        return two_layer_path.gradient_path(*self.both, self.case.X, self.case.y, TIMES)
+        return two_layer_path.gradient_path(*self.both, self.X, self.y, TIMES)
 
     @cached_property
-    def run(self) -> two_layer_descent.PatternRun:
+    def pattern_run(self) -> two_layer_descent.PatternRun:
         """Gradient descent of the first layer."""
-        return two_layer_descent.pattern_run(*self.everything, self.case.step_size, self.case.steps)
+        return two_layer_descent.pattern_run(*self.everything, self.step_size, self.steps)
 
     @cached_property
-    def step(self) -> two_layer_split.PatternStep:
+    def pattern_step(self) -> two_layer_split.PatternStep:
         """Its first step, its patterns split at RADIUS."""
         net, params, X, y = self.everything
-        return two_layer_split.pattern_step(net, params, params, X, y, self.case.step_size, RADIUS)
+        return two_layer_split.pattern_step(net, params, params, X, y, self.step_size, RADIUS)
 
     @property
     def short_step_size(self) -> float:
         """λ_0/4n², as the theorem asks."""
-        return self.smallest / (4 * len(self.case.y) ** 2)
+        return self.lambda_0 / (4 * len(self.y) ** 2)
 
     @cached_property
     def short_step(self) -> two_layer_split.PatternStep:
