@@ -93,11 +93,12 @@ def public_functions() -> dict[str, str]:
 
 
 def _functions(module: ModuleType) -> Iterator[type]:
-    """The public functions of a module: those of `__all__`, or those written there."""
+    """The public functions and classes of a module, but for exceptions: those of `__all__`, or those written there."""
     for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
         thing = getattr(module, name)
         is_own = hasattr(module, "__all__") or getattr(thing, "__module__", "") == module.__name__
-        if is_own and (inspect.isfunction(thing) or (inspect.isclass(thing) and hasattr(module, "__all__"))):
+        is_class = inspect.isclass(thing) and hasattr(module, "__all__") and not issubclass(thing, BaseException)
+        if is_own and (inspect.isfunction(thing) or is_class):
             yield thing
 
 
