@@ -51,7 +51,7 @@ ORDER = [
     "gradcheck",
     "data",
     "spectra",
-    "kernel_regression",
+    "regression",
     "step",
     "interrupts",
     "atomic",
