@@ -4,6 +4,7 @@ import doctest
 import re
 import sys
 import warnings
+from itertools import pairwise
 from typing import NamedTuple
 
 import mpmath
@@ -27,6 +28,8 @@ NETS = {
 }
 SEEDS = 16
 SAMPLES, NEW = 6, 8
+# Times are in units of 1/λ_max, and a step is 1.5 of them, so that the first coordinate overshoots.
+STEPS, TIMES = (1, 3, 15), (0.5, 1.0, 2.0)
 # Of sixty problems the one where the wrong kernels' predictions are farthest away, by half of the right ones or more.
 PROBLEM = 49
 
@@ -43,6 +46,8 @@ class Trained(NamedTuple):
     u_start : (widths, seeds, n) array
     start, end : (widths, seeds, k) arrays
         Predictions for the new samples.
+    after_steps, at_times : (widths, seeds, 3, k) arrays
+        Those on the way, by descent from the same start and by gradient flow.
     """
 
     kernel: tuple[NDArray, NDArray]
@@ -52,16 +57,45 @@ class Trained(NamedTuple):
     u_start: NDArray
     start: NDArray
     end: NDArray
+    after_steps: NDArray
+    at_times: NDArray
+
+    @property
+    def unit(self) -> float:
+        """1/λ_max of the limit."""
+        return 1 / np.linalg.norm(self.kernel[0].sum(axis=0), 2)
 
 
-def with_layers(layers, kernel="kernel"):
-    """Kernel regression from where the network starts, with the limits of some layers."""
+def with_layers(layers, kernel="kernel", moment=lambda unit: {}):
+    """Kernel regression from where the network starts, with the limits of some layers, at some moment."""
 
     def predictor(trained, u_start, start):
         K, K_new = (limits[layers].sum(axis=0) for limits in getattr(trained, kernel))
-        return start + mgd.kernel_regression(K, trained.y - u_start, K_new)
+        return start + mgd.kernel_regression(K, trained.y - u_start, K_new, **moment(trained.unit))
 
     return predictor
+
+
+def new_predictions(net, X_new):
+    return lambda k, params: net.predict(params, X_new)
+
+
+def flow(net, params, X, y, times, unit):
+    """Follow θ′ = -∂L/∂θ by the classical method of Runge and Kutta; λh ≤ 1/2 leaves it 2⁻⁵/120 a step."""
+
+    def moved(slope, h):
+        return mgd.Parameters(tuple(W - h * dW for W, dW in zip(theta.W, slope.W, strict=True)), theta.a - h * slope.a)
+
+    theta, h = params, float(unit) / 2  # a float leaves float32 as it is
+    for before, time in pairwise((0.0, *times)):
+        for _ in range(round(2 * (time - before))):
+            first = net.gradient(theta, X, y)
+            second = net.gradient(moved(first, h / 2), X, y)
+            third = net.gradient(moved(second, h / 2), X, y)
+            last = net.gradient(moved(third, h), X, y)
+            for slope, weight in ((first, 1), (second, 2), (third, 2), (last, 1)):
+                theta = moved(slope, h * weight / 6)
+        yield theta
 
 
 right = with_layers(slice(None))
@@ -85,7 +119,8 @@ def trained(request) -> Trained:
     kernel, other = (
         tuple(mgd.gram.limiting(make(1, sigma), rows, X)[0] for rows in (X, X_new)) for sigma in ("sincos", "tanh")
     )
-    u_start, start, end = [], [], []
+    unit = 1 / np.linalg.norm(kernel[0].sum(axis=0), 2)
+    u_start, start, end, after_steps, at_times = [], [], [], [], []
     for m in widths:
         for seed in range(SEEDS):
             net = make(m)
@@ -97,17 +132,21 @@ def trained(request) -> Trained:
             u_start.append(net.predict(params, X))
             start.append(net.predict(params, X_new))
             end.append(net.predict(run.params, X_new))
+            begun = mgd.gradient_descent(net, params, X, y, 1.5 * unit, STEPS[-1], observe=new_predictions(net, X_new))
+            after_steps.append([begun.observed[steps] for steps in STEPS])
+            at_times.append([net.predict(theta, X_new) for theta in flow(net, params, X, y, TIMES, unit)])
     arrays = (np.reshape(array, (len(widths), SEEDS, -1)).astype(float) for array in (u_start, start, end))
-    return Trained(kernel, other, widths, y, *arrays)
+    on_the_way = (np.reshape(array, (len(widths), SEEDS, 3, NEW)).astype(float) for array in (after_steps, at_times))
+    return Trained(kernel, other, widths, y, *arrays, *on_the_way)
 
 
-def log_distances(trained, predictor):
-    """The logarithm of ‖u_new - predicted‖, one row a width, one column a seed."""
+def log_distances(trained, predictor, there=None):
+    """The logarithm of ‖u_new - predicted‖, one row a width, one column a seed; at the end, or with u_new `there`."""
     predicted = [
         [predictor(trained, u_start, start) for u_start, start in zip(*of_a_width, strict=True)]
         for of_a_width in zip(trained.u_start, trained.start, strict=True)
     ]
-    return np.log(np.linalg.norm(trained.end - predicted, axis=2))
+    return np.log(np.linalg.norm((trained.end if there is None else there) - predicted, axis=2))
 
 
 def fitted_slope(widths, logs):
@@ -132,6 +171,22 @@ def test_a_wrong_predictor_is_left_behind(trained, wrong):
     slope, error = fitted_slope(trained.widths, lead)
     assert slope > 3 * error
     assert lead[-1].mean() > 3 * lead[-1].std(ddof=1) / np.sqrt(SEEDS)
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("way", ["after_steps", "at_times"])
+def test_on_the_way_too_the_distance_to_a_wide_net_falls_as_the_root_of_its_width(trained, way, which):
+    """At three moments. Of a wrong formula the distance stays where it is, and the slope is 0."""
+
+    def moment(unit):
+        if way == "at_times":
+            return {"time": unit * TIMES[which]}
+        return {"step_size": 1.5 * unit, "steps": STEPS[which]}
+
+    there = getattr(trained, way)[:, :, which]
+    slope, error = fitted_slope(trained.widths, log_distances(trained, with_layers(slice(None), moment=moment), there))
+    assert 3 * error <= 0.25
+    assert abs(slope + 0.5) <= 3 * error
 
 
 def positive_definite(n, seed):
