@@ -7,9 +7,9 @@ from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, ne
 from minimal_gd.activations import Activation
 from minimal_gd.descent import DivergenceError, gradient_descent
 from minimal_gd.gram import stable_step_size
-from minimal_gd.kernel_regression import kernel_regression
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet, TwoLayerReLU
 from minimal_gd.parameters import Parameters
+from minimal_gd.regression import kernel_regression
 from minimal_gd.trajectory import Trajectory
 
 __version__ = "0.1.0"

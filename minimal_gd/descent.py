@@ -175,7 +175,7 @@ def gradient_descent(
             while True:
                 k, loss = recorder.last, recorder.loss[-1]
                 if not math.isfinite(loss) or loss > max(limit, _GROWTH_LIMIT * recorder.loss[0]):
-                    raise _divergence(k, loss, net, params, X, scale)
+                    raise _divergence(k, loss, net, params, X, y, scale, step_size)
                 recorder.observe_if_due(theta)
                 if k >= steps or loss <= target_loss:
                     break
@@ -236,15 +236,23 @@ def _require_same_loss(here: float, there: float, rounding: float) -> None:
         )
 
 
-def _divergence(k: int, loss: float, net: Network, params: Parameters, X: NDArray, scale: float) -> DivergenceError:
-    try:
-        limit = f"{2 * gram.stable_step_size(net, params, X) / scale:.3g}"
-    except ValueError:
-        limit = "unknown, for G is zero or not finite"
+def _divergence(
+    k: int, loss: float, net: Network, params: Parameters, X: NDArray, y: NDArray, scale: float, step_size: float
+) -> DivergenceError:
     what = "ΣG^(h)" if scale == 1 else "ΣG^(h)/n"
+    try:
+        limit = 2 * gram.stable_step_size(net, params, X) / scale
+        stable = f"2/λ_max(G) = {limit:.3g}"
+    except ValueError:
+        limit, stable = 0.0, "2/λ_max(G) = unknown, for G is zero or not finite"
+    where = f"{stable} (G = {what} where this run began)"
+    if step_size < limit:
+        advice = (
+            f"step_size = {step_size:.3g} is below {where}, so it was stable there; but labels as large as "
+            f"{np.abs(y).max():.3g} at a width of {net.width} move the weights so far that G does not stay as it was. "
+            "Scale the labels down, or take a wider network"
+        )
+    else:
+        advice = f"A stable step_size is below {where}"
     grew = "grew without bound" if math.isfinite(loss) else "turned non-finite"
-    return DivergenceError(
-        f"the loss {grew} at step {k}: {loss:.3g}. A stable step_size is below 2/λ_max(G) = {limit} "
-        f"(G = {what} where this run began)",
-        step=k,
-    )
+    return DivergenceError(f"the loss {grew} at step {k}: {loss:.3g}. {advice}", step=k)

@@ -56,7 +56,13 @@ class Spectrum:
 
 
 @validate.quietly
-def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDArray | None = None) -> Spectrum:
+def spectrum(
+    K: NDArray,
+    error: float = 0.0,
+    net: Network | None = None,
+    X: NDArray | None = None,
+    tolerance: float | None = None,
+) -> Spectrum:
     """Return λ_min, λ_max and, for n up to FULL_SPECTRUM_LIMIT, all eigenvalues of K.
 
     Parameters
@@ -67,6 +73,9 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
         A bound on the error of every entry of K.
     net, X : Network, and (n, ...) array, optional
         What K was computed from: they tell the reason where λ_min ≤ error.
+    tolerance : float > 0, optional
+        Samples count as parallel up to this angle in radians, as for `data.parallel_pairs`. By default 1e-12, and 1e-6
+        where X is float32: give 1e-6 too for an X that was float32 once and is float64 now.
 
     Returns
     -------
@@ -75,8 +84,8 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     Raises
     ------
     TypeError, ValueError
-        If K is not a finite, real, symmetric (n, n) array with n ≥ 1, error not finite and ≥ 0, `net` no network, or X
-        not as many samples as K has rows; ValueError also if an eigenvalue overflows.
+        If K is not a finite, real, symmetric (n, n) array with n ≥ 1, error not finite and ≥ 0, `net` no network, X
+        not as many samples as K has rows, or tolerance not finite and > 0; ValueError also if an eigenvalue overflows.
 
     Paper: λ_min(K^(H)) in Theorems 5.1, 6.1 and 7.1; Propositions F.1 and F.2 on when it is positive.
     """
@@ -86,9 +95,13 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     if net is not None and not isinstance(net, Network):
         raise TypeError(f"net must be a Network, got {validate.describe(net)}")
     if X is not None:
-        X = validate.real_array("X", X, np.float64)
+        X = validate.real_array("X", X)
         if X.ndim < 2 or len(X) != len(K):
             raise ValueError(f"X must hold the {len(K)} samples of K, got shape {X.shape}")
+    if tolerance is not None:
+        validate.positive_number("tolerance", tolerance)
+    elif X is not None:
+        tolerance = 1e-6 if X.dtype == np.float32 else 1e-12
 
     n, exponent = len(K), power_of_two(K)
     scaled = np.ldexp(K, -exponent)
@@ -100,7 +113,7 @@ def spectrum(K: NDArray, error: float = 0.0, net: Network | None = None, X: NDAr
     smallest, largest = ends[0], ends[-1]
     # LAPACK's eigenvalues err by a modest multiple of ε‖K‖, and so do those of a K that was computed in K's dtype.
     bound = n * error + n * np.finfo(K.dtype).eps * max(abs(smallest), abs(largest))
-    reason = None if smallest > bound else _reason(net, X)
+    reason = None if smallest > bound else _reason(net, X, tolerance)
     return Spectrum(float(smallest), float(largest), float(bound), eigenvalues, reason)
 
 
@@ -122,9 +135,9 @@ def _extremes(K: NDArray) -> tuple[float, float]:
     return smallest, largest
 
 
-def _reason(net: Network | None, X: NDArray | None) -> str:
+def _reason(net: Network | None, X: NDArray | None, tolerance: float | None) -> str:
     if X is not None:
-        pairs = data.parallel_pairs(X.reshape(len(X), -1))
+        pairs = data.parallel_pairs(X.reshape(len(X), -1), tolerance)
         if pairs:
             return "; ".join(f"samples {i} and {j} are parallel" for i, j in pairs[:3])
     if net is not None and net.activation.polynomial_degree is not None:

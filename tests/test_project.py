@@ -53,7 +53,7 @@ ORDER = [
     "gradcheck",
     "data",
     "spectra",
-    "kernel_regression",
+    "regression",
     "step",
     "interrupts",
     "atomic",

@@ -172,6 +172,21 @@ def test_a_parallel_pair_that_does_no_harm_is_not_named(is_large):
         assert spectrum(*last_limit(net, X), net, X).reason is None
 
 
+def test_twins_that_single_precision_holds_apart_are_named():
+    """x and -3x rounded to float32 lie within some 1e-7 of one line: too far for float64, not for what they are."""
+    net, X = mgd.FullyConnected(4, 1, 2, "tanh"), mgd.data.sphere(9, 4, 0)
+    X = with_parallel(X.astype(np.float32), 3, 7, -3)
+    X[7] = X[7] / np.linalg.norm(X[7])
+    K, _ = last_limit(net, X)
+    error = 1e-6  # that of the data
+    named = "samples 3 and 7 are parallel"
+    assert spectrum(K, error, net, X).reason == named
+    X = X.astype(np.float64)
+    assert mgd.data.parallel_pairs(X) == []
+    assert "not known" in spectrum(K, error, net, X).reason
+    assert spectrum(K, error, net, X, tolerance=1e-6).reason == named
+
+
 # K^(H) with σ(z) = z² is a polynomial of <x_i, x_j>, of degree 2 for H = 1 and of degree 4 for H = 2; of unit vectors,
 # they span what the monomials of that degree do.
 @pytest.mark.parametrize(
@@ -205,6 +220,7 @@ def test_a_polynomial_activation_is_named_from_the_first_sample_too_many(is_larg
         ({"K": np.eye(2), "error": "0"}, "error must be a finite number ≥ 0"),
         ({"K": np.eye(2), "net": "ResNet"}, "net must be a Network, got str"),
         ({"K": np.eye(2), "X": np.ones((3, 2))}, r"X must hold the 2 samples of K, got shape \(3, 2\)"),
+        ({"K": np.eye(2), "tolerance": 0.0}, "tolerance must be a finite number > 0"),
         ({"K": np.eye(2), "X": np.ones(2)}, r"X must hold the 2 samples of K, got shape \(2,\)"),
     ],
 )

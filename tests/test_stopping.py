@@ -71,6 +71,20 @@ def test_divergence_of_the_mean_loss_states_the_limit_in_that_normalisation():
         mgd.gradient_descent(*case.everything, 6e4 * stable(case), 500, normalisation="mean")
 
 
+@pytest.mark.parametrize("normalisation", ["sum", "mean"])
+def test_a_step_that_was_small_enough_is_not_called_too_large(normalisation):
+    """Labels × 1e6 drive the weights out of where the step is stable: the labels and the width are named instead."""
+    case = problem(NETS[0], n=6, seed=0)
+    net, params, X, y = case.everything
+    step_size = stable(case) * (6 if normalisation == "mean" else 1)
+    with pytest.raises(mgd.DivergenceError) as caught:
+        mgd.gradient_descent(net, params, X, 1e6 * y, step_size, 500, normalisation=normalisation)
+    message = str(caught.value)
+    assert f"step_size = {step_size:.3g} is below 2/λ_max(G) = {2 * step_size:.3g}" in message
+    assert f"labels as large as {1e6 * np.abs(y).max():.3g} at a width of {net.width}" in message
+    assert "A stable step_size is" not in message
+
+
 def test_a_divergence_error_survives_the_way_back_from_another_process():
     case = problem(NETS[0], n=6, seed=0)
     with pytest.raises(mgd.DivergenceError) as caught:
