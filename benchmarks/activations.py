@@ -13,7 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import activations, angles, fused
+from minimal_gd import activations
+from minimal_gd.activations import compiled as fused
+from minimal_gd.gaussian import compiled as angles
 
 TILE, TILES = 16_384, 32
 

@@ -24,6 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 import minimal_gd
+from minimal_gd import theory
 
 _TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
 _REFERENCE = re.compile(r"\((\d+\.\d+)\)")
@@ -155,11 +156,13 @@ def _full_names(called: str) -> Iterator[str]:
     if "." in called:
         yield "minimal_gd." + called.removeprefix("mgd.").removeprefix("minimal_gd.")
         yield "minimal_gd.Network." + called.removeprefix("net.")
-        yield "minimal_gd.theory." + called.removeprefix("theory.")
+        module, name = called.removeprefix("theory.").split(".", 1)
+        if module in theory.__all__:
+            yield f"{getattr(theory, module).__name__}.{name}"
 
 
 class Modules(SphinxDirective):
-    """The reference of all modules whose name matches, `.. modules:: minimal_gd.theory.two_layer*`, in their order."""
+    """The reference of all modules whose name matches, `.. modules:: minimal_gd.theory.companion.*`, in their order."""
 
     has_content = False
     required_arguments = 1

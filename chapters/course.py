@@ -87,8 +87,7 @@ def public_functions() -> dict[str, str]:
     for method in ("init", "predict", "loss", "gradient"):
         names[f"minimal_gd.networks.base.Network.{method}"] = f"net.{method}"
     for statement in STATEMENTS:
-        module = statement.function.__module__.removeprefix("minimal_gd.theory.")
-        names[_full(statement.function)] = f"{module}.{statement.function.__name__}"
+        names[_full(statement.function)] = statement.name
     return names
 
 

@@ -85,7 +85,7 @@ def _row(statement: Statement, places: dict[str, str]) -> str:
         statement.label,
         statement.where,
         places.get(statement.label, "–"),
-        f"[`{module.removeprefix('minimal_gd.theory.')}.{name}`]({_at(source, name)})",
+        f"[`{statement.name}`]({_at(source, name)})",
         f"[`{test}`]({_at(f'../tests/{file}', test)})",
         statement.wording,
     )

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from minimal_gd.activations import ACTIVATIONS
-from minimal_gd.hermite import ROUNDING, Coefficients, coefficients
+from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients
 
 Elementwise = Callable[[NDArray], NDArray]
 

@@ -6,11 +6,11 @@ from types import ModuleType
 from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, spectra, sweeps
 from minimal_gd.activations import Activation
 from minimal_gd.descent import DivergenceError, gradient_descent
+from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.gram import stable_step_size
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet, TwoLayerReLU
 from minimal_gd.parameters import Parameters
 from minimal_gd.regression import kernel_regression
-from minimal_gd.trajectory import Trajectory
 
 __version__ = "0.1.0"
 
@@ -48,3 +48,8 @@ def __getattr__(name: str) -> ModuleType:
         importlib.import_module("minimal_gd.paper")  # which imports every part of `theory`
         return importlib.import_module(f"minimal_gd.{name}")
     raise AttributeError(f"module 'minimal_gd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is public, and nothing else."""
+    return __all__

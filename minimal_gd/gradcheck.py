@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import norm
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 from minimal_gd.networks.base import Network
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters

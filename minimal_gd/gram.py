@@ -17,13 +17,13 @@ import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
+from minimal_gd._runtime.threads import Run, one_blas_thread, threads
 from minimal_gd.limits.limiting import limiting
 from minimal_gd.networks import blocks
 from minimal_gd.networks.base import Network
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
-from minimal_gd.threads import Run, one_blas_thread, threads
 
 __all__ = ["empirical", "largest_eigenvalue", "limiting", "stable_step_size", "total"]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd.content import by_content
+from minimal_gd._runtime.content import by_content
 
 
 @by_content

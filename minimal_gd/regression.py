@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgWarning, eigh
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 
 _EPSILON = float(np.finfo(np.float64).eps)
 

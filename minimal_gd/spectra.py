@@ -11,8 +11,9 @@ import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh
 
-from minimal_gd import data, validate
-from minimal_gd.content import by_content
+from minimal_gd import data
+from minimal_gd._runtime import validate
+from minimal_gd._runtime.content import by_content
 from minimal_gd.gram import power_of_two
 from minimal_gd.networks.base import Network
 

@@ -90,7 +90,7 @@ def digest(array: NDArray) -> str:
 
 def digits_digests() -> dict[str, str]:
     with (
-        files("minimal_gd").joinpath("digits/digits.npz").open("rb") as file,
+        files("minimal_gd").joinpath("data/digits.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as all_,
     ):
         return {name: digest(all_[name]) for name in ("X", "y")}

@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 import minimal_gd as mgd
-from minimal_gd.threads import threads
+from minimal_gd._runtime.threads import threads
 
 SEEDS = mgd.sweeps.grid(seed=range(6))
 SLOW = 0.02  # seconds

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from two_forms import both
 
-from minimal_gd import angles
+from minimal_gd.gaussian import compiled as angles
 
 EPS = np.finfo(float).eps
 # below 1e-300 an angle is not to be trusted: variances below 1e-140 count as 0

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from minimal_gd import atomic
+from minimal_gd._runtime import files as atomic
 
 
 def test_the_bytes_are_on_the_disk_before_the_file_takes_its_name(tmp_path, monkeypatch):

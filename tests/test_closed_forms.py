@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimal_gd import activations, closed_forms
+from minimal_gd import activations
+from minimal_gd.gaussian import closed_forms
 
 REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text(encoding="utf-8"))
 NAMES = ["erf", "gelu", "sincos", "relu", "identity", "square"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from minimal_gd.code_digest import code_digest
+from minimal_gd.sweeps.code_digest import code_digest
 
 CODE = """
 import functools, math
@@ -61,7 +61,7 @@ def digests(text):
 def test_the_digest_is_the_same_in_another_process_whatever_its_hashes_and_the_place_of_the_text(tmp_path, seed):
     (tmp_path / "elsewhere.py").write_text(f"# a comment\n\n\n{CODE}", encoding="utf-8")
     script = (
-        "from elsewhere import *; from minimal_gd.code_digest import code_digest as d\n"
+        "from elsewhere import *; from minimal_gd.sweeps.code_digest import code_digest as d\n"
         "print(d(measure), d(cached), d(Model().run))"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "PYTHONHASHSEED": seed}

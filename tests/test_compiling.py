@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from minimal_gd import compiling
-from minimal_gd.compiling import _Files, _Notice
+from minimal_gd._runtime import compiling
+from minimal_gd._runtime.compiling import _Files, _Notice
 
 ROOT = Path(__file__).parent.parent
 CALLEE = "from numba import njit\n\n@njit\ndef weight(x):\n    return 2 * x\n"
 CALLER = """
-from minimal_gd.compiling import kernel
+from minimal_gd._runtime.compiling import kernel
 from minimal_gd.callee import weight
 
 @kernel
@@ -41,9 +41,9 @@ def said(monkeypatch, capsys):
 
 def test_the_first_kernel_of_the_package_is_announced_and_no_other(said):
     notice = _Notice()
-    notice.on_start(compilation("minimal_gd.kernels"))
+    notice.on_start(compilation("minimal_gd.limits.kernels"))
     assert "minimal_gd compiles its kernels" in said()
-    for module in ("minimal_gd.kernels", "minimal_gd.fused", "another"):
+    for module in ("minimal_gd.limits.kernels", "minimal_gd.activations.compiled", "another"):
         notice.on_start(compilation(module))
         assert said() == ""
 
@@ -53,13 +53,13 @@ def test_what_others_compile_is_not_announced(said):
     for module in ("another", "minimal_gd_of_another"):
         notice.on_start(compilation(module))
         assert said() == ""
-    notice.on_start(compilation("minimal_gd.kernels"))
+    notice.on_start(compilation("minimal_gd.limits.kernels"))
     assert said() != ""
 
 
 def test_that_nothing_can_be_kept_is_said_once_and_why(said):
     notice = _Notice()
-    notice.on_start(compilation("minimal_gd.kernels"))
+    notice.on_start(compilation("minimal_gd.limits.kernels"))
     assert "cannot keep" not in said()
     notice.not_kept(OSError("the disk is full"))
     assert "cannot keep" in (text := said())
@@ -71,7 +71,7 @@ def test_that_nothing_can_be_kept_is_said_once_and_why(said):
 def test_with_minimal_gd_quiet_nothing_is_announced(said, monkeypatch):
     monkeypatch.setenv("MINIMAL_GD_QUIET", "1")
     notice = _Notice()
-    notice.on_start(compilation("minimal_gd.kernels"))
+    notice.on_start(compilation("minimal_gd.limits.kernels"))
     notice.not_kept(OSError("the disk is full"))
     assert said() == ""
 
@@ -228,7 +228,7 @@ def test_the_package_can_be_imported_from_a_zip_file(tmp_path, name):
                 archive.write(file, file.relative_to(ROOT).as_posix())
     code = """if True:
         import minimal_gd as mgd
-        from minimal_gd.results import versions
+        from minimal_gd.sweeps.results import versions
         X, y = mgd.data.digits(4, seed=0)
         net = mgd.TwoLayerReLU(X.shape[1], 3)
         print(net.predict(net.init(0), X).shape, mgd.__file__, len(versions()["minimal_gd's code"]))

@@ -8,7 +8,8 @@ import pytest
 from strategies import problem
 
 import minimal_gd as mgd
-from minimal_gd import content, spectra
+from minimal_gd import spectra
+from minimal_gd._runtime import content
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.theory import definitions, dynamics, flow, layers, two_layer_descent, two_layer_path
 from minimal_gd.theory.comparison import compare

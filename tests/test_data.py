@@ -45,7 +45,7 @@ def test_a_generator_goes_on_where_it_was():
 
 
 def test_the_packaged_file_is_the_documented_one():
-    with np.load(files("minimal_gd").joinpath("digits/digits.npz"), allow_pickle=False) as stored:
+    with np.load(files("minimal_gd").joinpath("data/digits.npz"), allow_pickle=False) as stored:
         X, y = stored["X"], stored["y"]
     assert (X.shape, X.dtype, y.shape, y.dtype) == ((1797, 64), np.uint8, (1797,), np.uint8)
     assert (X.min(), X.max()) == (0, 16)
@@ -53,7 +53,7 @@ def test_the_packaged_file_is_the_documented_one():
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert y[:10].tolist() == list(range(10))
     assert X[0, :16].tolist() == [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]
-    assert "CC BY 4.0" in files("minimal_gd").joinpath("digits/README.md").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in files("minimal_gd").joinpath("data/README.md").read_text(encoding="utf-8")
 
 
 def test_the_packaged_file_is_read_without_pickle(monkeypatch):
@@ -66,7 +66,7 @@ def test_the_packaged_file_is_read_without_pickle(monkeypatch):
 def test_all_digits_are_centred_images_of_unit_norm_with_their_own_labels():
     X, y = data.digits(1797, 3)
     np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=70 * EPS)
-    with np.load(files("minimal_gd").joinpath("digits/digits.npz"), allow_pickle=False) as stored:
+    with np.load(files("minimal_gd").joinpath("data/digits.npz"), allow_pickle=False) as stored:
         centred = stored["X"] - stored["X"].astype(float).mean(axis=0)
         digit = stored["y"]
     cosines = X @ (centred / np.linalg.norm(centred, axis=1)[:, None]).T

@@ -11,10 +11,10 @@ from strategies import problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minimal_gd as mgd
+from minimal_gd.descent.recorder import Recorder
+from minimal_gd.descent.step import Step
+from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks import blocks
-from minimal_gd.recorder import Recorder
-from minimal_gd.step import Step
-from minimal_gd.trajectory import Trajectory
 
 NETS = [
     mgd.FullyConnected(5, 8, 3),

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pytest
 
-from minimal_gd.results import Folder
+from minimal_gd.sweeps.results import Folder
 
 FIGURES = Path(__file__).parent.parent / "figures"
 NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem not in ("common", "draw"))

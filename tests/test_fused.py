@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numba import types
 from two_forms import plain
 
-from minimal_gd import fused
 from minimal_gd.activations import ACTIVATIONS, get
+from minimal_gd.activations import compiled as fused
 
 NAMES = [name for name in ACTIVATIONS if fused.twin_of(get(name)._sigma, get(name)._dsigma)]
 FORMATS = [np.float64, np.float32]

@@ -15,7 +15,8 @@ from scipy.integrate import quad
 from strategies import at_most
 
 import minimal_gd as mgd
-from minimal_gd import activations, closed_forms, gaussian
+from minimal_gd import activations, gaussian
+from minimal_gd.gaussian import closed_forms
 from minimal_gd.limits.expectations import moments, pair_expectations
 from minimal_gd.limits.moments import Accuracy
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import IntegrationWarning
 
 from minimal_gd import gaussian
-from minimal_gd.hermite import ROUNDING, coefficients
+from minimal_gd.gaussian.hermite import ROUNDING, coefficients
 
 # ---------------------------------------------------------------------- one function of one variable
 

@@ -10,9 +10,9 @@ import pytest
 from scipy.special import factorial
 from scipy.stats import poisson
 
-from minimal_gd import hermite
-from minimal_gd.hermite import ROUNDING, SETTLED, coefficients, resolve
-from minimal_gd.quadrature import Rule
+from minimal_gd.gaussian import hermite
+from minimal_gd.gaussian.hermite import ROUNDING, SETTLED, coefficients, resolve
+from minimal_gd.gaussian.quadrature import Rule
 
 
 def exp_coefficients(s, terms):

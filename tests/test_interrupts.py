@@ -8,9 +8,9 @@ from strategies import problem
 from test_descent import NETS, assert_same_run
 
 import minimal_gd as mgd
-from minimal_gd.interrupts import Interrupts
-from minimal_gd.step import Step
-from minimal_gd.trajectory import Trajectory
+from minimal_gd._runtime.interrupts import Interrupts
+from minimal_gd.descent.step import Step
+from minimal_gd.descent.trajectory import Trajectory
 
 
 @pytest.fixture

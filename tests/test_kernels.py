@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from strategies import seeds, sizes
 from two_forms import both, plain
 
-from minimal_gd import kernels
+from minimal_gd.limits import kernels
+from minimal_gd.networks import patches
 
 EPS = np.finfo(float).eps
 TESTS = Path(__file__).parent
@@ -45,7 +46,7 @@ def test_a_patch_holds_its_pixels_channel_by_channel(data):
     window = data.draw(odd), data.draw(odd)
     x = np.random.default_rng(data.draw(seeds)).standard_normal((n, rows, columns, channels))
     padded = np.pad(x, [(0, 0), *((q // 2, q // 2) for q in window), (0, 0)])
-    for im2col in both(kernels.im2col):
+    for im2col in both(patches.im2col):
         phi = np.full((n * rows * columns, channels * window[0] * window[1]), np.nan)
         im2col(x.reshape(-1, channels), (rows, columns), window, phi)
         for (i, row, column), patch in zip(np.ndindex(n, rows, columns), phi, strict=True):
@@ -60,7 +61,7 @@ def test_col2im_is_the_transpose_of_im2col(data):
     rng = np.random.default_rng(data.draw(seeds))
     x = rng.standard_normal((2 * grid[0] * grid[1], 3))
     z = rng.standard_normal((len(x), 3 * window[0] * window[1]))
-    for im2col, add_col2im in zip(both(kernels.im2col), both(kernels.add_col2im), strict=True):
+    for im2col, add_col2im in zip(both(patches.im2col), both(patches.add_col2im), strict=True):
         phi, transposed = np.empty_like(z), np.ones_like(x)
         im2col(x, grid, window, phi)
         add_col2im(z, grid, window, transposed)
@@ -73,7 +74,7 @@ def test_patches_are_the_same_compiled_and_as_plain_python(name, dtype):
     rng = np.random.default_rng(0)
     x, phi = rng.standard_normal((24, 2)).astype(dtype), rng.standard_normal((24, 30)).astype(dtype)
     results = []
-    for function in both(getattr(kernels, name)):
+    for function in both(getattr(patches, name)):
         arrays = (x.copy(), phi.copy())
         first, last = arrays if name == "im2col" else arrays[::-1]
         function(first, (4, 3), (3, 5), last)
@@ -82,11 +83,11 @@ def test_patches_are_the_same_compiled_and_as_plain_python(name, dtype):
 
 
 def test_beside_the_image_there_is_no_row():
-    for source_row in both(kernels.source_row):
+    for source_row in both(patches.source_row):
         # row 7 is the second pixel in the first row of the second image of 2 · 3
         around = [source_row(7, offset, (2, 3), (3, 3)) for offset in range(9)]
         assert around == [-1] * 3 + [6, 7, 8, 9, 10, 11]
-    assert kernels.OUTSIDE == -1
+    assert patches.OUTSIDE == -1
 
 
 # ---------------------------------------------------------------------- series
@@ -204,4 +205,4 @@ def test_a_reflected_matrix_is_symmetric_and_keeps_what_is_on_and_above_its_diag
 
 
 def test_plain_python_is_not_compiled():
-    assert not hasattr(plain(kernels.im2col), "py_func")
+    assert not hasattr(plain(patches.im2col), "py_func")

@@ -16,8 +16,8 @@ import pytest
 import sweep_measures
 from sweep_measures import GIVEN_UP, LOG, SEEDS, Here, assert_same_results, logged
 
-from minimal_gd.results import Folder
 from minimal_gd.sweeps import SweepError, grid, sweep
+from minimal_gd.sweeps.results import Folder
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and limits")
 

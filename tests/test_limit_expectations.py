@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minimal_gd as mgd
-from minimal_gd import closed_forms
-from minimal_gd.hermite import ROUNDING
+from minimal_gd.gaussian import closed_forms
+from minimal_gd.gaussian.hermite import ROUNDING
 from minimal_gd.limits.expectations import moments, pair_expectations
 from minimal_gd.limits.moments import Accuracy, ClosedMoments
 from minimal_gd.limits.series import SeriesMoments

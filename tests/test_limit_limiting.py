@@ -10,7 +10,7 @@ from slow_limits import inputs
 
 import minimal_gd as mgd
 from minimal_gd import gram
-from minimal_gd.hermite import SETTLED
+from minimal_gd.gaussian.hermite import SETTLED
 from minimal_gd.limits import limiting as module
 from minimal_gd.limits.blocks import panels
 from minimal_gd.limits.profile import profile

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimal_gd import activations, closed_forms
-from minimal_gd.hermite import ROUNDING
+from minimal_gd import activations
+from minimal_gd.gaussian import closed_forms
+from minimal_gd.gaussian.hermite import ROUNDING
 from minimal_gd.limits.moments import Accuracy, ClosedMoments, Pairs, largest
 
 NAMES = ["erf", "gelu", "sincos", "relu", "identity", "square"]

@@ -8,7 +8,7 @@ import pytest
 from slow_limits import inputs, patch_matrix
 
 import minimal_gd as mgd
-from minimal_gd.hermite import ROUNDING
+from minimal_gd.gaussian.hermite import ROUNDING
 from minimal_gd.limits import profile as module
 from minimal_gd.limits.moments import Accuracy, Errors
 from minimal_gd.limits.profile import input_variances, profile

@@ -15,7 +15,7 @@ from scipy.special import factorial
 from scipy.stats import norm, poisson
 
 import minimal_gd as mgd
-from minimal_gd.hermite import ROUNDING, coefficients
+from minimal_gd.gaussian.hermite import ROUNDING, coefficients
 from minimal_gd.limits.moments import Accuracy, Pairs
 from minimal_gd.limits.series import SeriesMoments
 

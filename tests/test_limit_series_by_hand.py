@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import factorial
 
-from minimal_gd.hermite import ROUNDING, Coefficients
+from minimal_gd.gaussian.hermite import ROUNDING, Coefficients
 from minimal_gd.limits import series
 from minimal_gd.limits.moments import Accuracy
 

@@ -12,8 +12,9 @@ PLAN = tomllib.loads((TESTS / "mutants.toml").read_text(encoding="utf-8"))
 
 
 def test_every_module_with_code_has_tests_that_its_mutants_face():
-    modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
-    assert set(PLAN["tests"]) == modules
+    files = PACKAGE.rglob("*.py")
+    modules = [file for file in files if file.name != "__init__.py" or "def " in file.read_text(encoding="utf-8")]
+    assert set(PLAN["tests"]) == {str(path.relative_to(PACKAGE)) for path in modules}
 
 
 @pytest.mark.parametrize("name", PLAN["tests"])

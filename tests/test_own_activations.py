@@ -7,7 +7,7 @@ import pytest
 from numpy.polynomial import Polynomial
 
 import minimal_gd as mgd
-from minimal_gd.derivative_check import require_derivative
+from minimal_gd.activations.derivative_check import require_derivative
 
 CUBIC = Polynomial([1.0, 0.0, -0.5, 0.1])
 DTYPES = [np.float32, np.float64]

@@ -9,7 +9,9 @@ import pytest
 from public_functions import NETS, flat, problem
 
 import minimal_gd as mgd
-from minimal_gd import closed_forms, gram, sigmas
+from minimal_gd import gram
+from minimal_gd.activations import functions as sigmas
+from minimal_gd.gaussian import closed_forms
 
 
 def cubic(z):

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import graphlib
 import os
 import subprocess
 import sys
@@ -14,103 +15,21 @@ import minimal_gd as mgd
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "minimal_gd").rglob("*.py"))
-# Imports run one way: a module imports only what stands before it.
-ORDER = [
-    "minimal",
-    "validate",
-    "content",
-    "compiling",
-    "kernels",
-    "quadrature",
-    "hermite",
-    "gaussian",
-    "angles",
-    "closed_forms",
-    "derivative_check",
-    "sigmas",
-    "fused",
-    "activations",
-    "parameters",
-    "networks.workspace",
-    "networks.blocks",
-    "networks.base",
-    "networks.conv_resnet",
-    "networks.fully_connected",
-    "networks.resnet",
-    "networks.two_layer",
-    "networks",
-    "threads",
-    "limits",
-    "limits.moments",
-    "limits.series",
-    "limits.expectations",
-    "limits.profile",
-    "limits.blocks",
-    "limits.pairs",
-    "limits.rows",
-    "limits.limiting",
-    "gram",
-    "gradcheck",
-    "data",
-    "spectra",
-    "regression",
-    "step",
-    "interrupts",
-    "atomic",
-    "trajectory",
-    "recorder",
-    "descent",
-    "code_digest",
-    "results",
-    "workers",
-    "sweeps",
-    "theory",
-    "theory.comparison",
-    "theory.premises",
-    "theory.dynamics",
-    "theory.flow",
-    "theory.layers",
-    "theory.setting",
-    "theory.gradients",
-    "theory.recursions",
-    "theory.definitions",
-    "theory.constants",
-    "theory.asked",
-    "theory.certificates",
-    "theory.theorems",
-    "theory.initial",
-    "theory.perturbation",
-    "theory.training",
-    "theory.second_order",
-    "theory.technical",
-    "theory.concentration",
-    "theory.full_rank",
-    "theory.two_layer",
-    "theory.two_layer_limit",
-    "theory.two_layer_hyperplanes",
-    "theory.two_layer_patterns",
-    "theory.two_layer_split",
-    "theory.two_layer_path",
-    "theory.two_layer_flow",
-    "theory.two_layer_joint",
-    "theory.two_layer_descent",
-    "theory.two_layer_experiments",
-    "theory.poster",
-    "theory.poster_descent",
-    "paper.example",
-    "paper.companion_example",
-    "paper.examples",
-    "paper.statement",
-    "paper.sections",
-    "paper.appendices",
-    "paper.poster",
-    "paper.companion",
-    "paper",
-    "verify",
-    "verify.table",
-    "verify.__main__",
-    "digits",
-    "",
+# The package from the bottom to the top: everything imports only from its own folder and from what stands before it.
+LAYERS = [
+    *(
+        "minimal",
+        "_runtime",
+        "gaussian",
+        "activations",
+        "parameters",
+        "networks",
+        "limits",
+        "gram",
+        "gradcheck",
+        "data",
+    ),
+    *("spectra", "regression", "descent", "sweeps", "theory", "paper", "verify", ""),
 ]
 
 
@@ -119,30 +38,40 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+NAMES = {module_name(path) for path in MODULES}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the package that a module imports, for its types too."""
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minimal_gd")
+    ]
+    names = {
+        f"{node.module}.{alias.name}".removeprefix("minimal_gd").lstrip(".") for node in nodes for alias in node.names
+    }
+    return {name if name in NAMES else name.rpartition(".")[0] for name in names}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_imports_run_one_way(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    allowed = ORDER[: ORDER.index(module_name(path))]
-    type_checking = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and (node.module or "").startswith("minimal_gd")
-            and node not in type_checking
-        ):
-            module = node.module.removeprefix("minimal_gd").lstrip(".")
-            imported = [module] if module else [alias.name for alias in node.names]
-            for name in imported:
-                assert name in allowed, f"{module_name(path)} imports {name}"
+    own = module_name(path).split(".")[0]
+    allowed = LAYERS[: LAYERS.index(own) + 1]
+    assert [name for name in imported(path) if name.split(".")[0] not in allowed] == []
+
+
+def test_the_package_shows_what_is_public_and_nothing_else():
+    assert dir(mgd) == sorted(mgd.__all__)
+    assert all(getattr(mgd, name) is not None for name in mgd.__all__)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graphlib.TopologicalSorter({module_name(path): imported(path) for path in MODULES}).prepare()
 
 
 def test_the_package_ships_its_types_and_its_digits():
-    for name in ("py.typed", "digits/digits.npz", "digits/README.md"):
+    for name in ("py.typed", "data/digits.npz", "data/README.md"):
         assert resources.files("minimal_gd").joinpath(name).is_file()
 
 

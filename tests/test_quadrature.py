@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.polynomial.legendre import leggauss
 
-from minimal_gd.quadrature import Rule, hermite, nodes_for, panel, panels, trapezoid, trapezoids, values
+from minimal_gd.gaussian.quadrature import Rule, hermite, nodes_for, panel, panels, trapezoid, trapezoids, values
 
 EPS = np.finfo(float).eps
 RULES = [trapezoid, panel]

@@ -16,10 +16,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sweep_measures import SEEDS, Here
 
-from minimal_gd import compiling, results
-from minimal_gd.code_digest import code_digest
-from minimal_gd.results import BusyFolderError, Folder, as_result, measure_code, versions
-from minimal_gd.sweeps import sweep
+from minimal_gd._runtime import compiling
+from minimal_gd.sweeps import results, sweep
+from minimal_gd.sweeps.code_digest import code_digest
+from minimal_gd.sweeps.results import BusyFolderError, Folder, as_result, measure_code, versions
 
 CASE = '{"seed": 0}'
 
@@ -201,7 +201,7 @@ def test_windows_locks_the_first_byte(tmp_path, monkeypatch):
     windows = SimpleNamespace(LK_NBLCK=2, locking=lambda number, how, size: locked.append((how, size)))
     monkeypatch.setitem(sys.modules, "fcntl", None)  # importing it fails
     monkeypatch.setitem(sys.modules, "msvcrt", windows)
-    spec = importlib.util.find_spec("minimal_gd.results")
+    spec = importlib.util.find_spec("minimal_gd.sweeps.results")
     there = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(there)
     with there.Folder(tmp_path, sweep_measures.slow).held() as hindrance:

@@ -6,8 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from minimal_gd import sigmas
 from minimal_gd.activations import ACTIVATIONS, get
+from minimal_gd.activations import functions as sigmas
 
 NAMES = list(ACTIVATIONS)
 ANALYTIC = [name for name in NAMES if name != "relu"]

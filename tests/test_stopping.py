@@ -14,8 +14,8 @@ from strategies import problem
 from test_descent import NETS, assert_same_run, stable
 
 import minimal_gd as mgd
-from minimal_gd.step import Step
-from minimal_gd.trajectory import Trajectory
+from minimal_gd.descent.step import Step
+from minimal_gd.descent.trajectory import Trajectory
 
 
 def test_divergence_names_the_step_and_the_limit_and_keeps_what_was_recorded():

@@ -14,8 +14,8 @@ from sweep_measures import SEEDS, Here, assert_same_results, logged
 from threadpoolctl import threadpool_limits
 
 import minimal_gd as mgd
-from minimal_gd.results import Folder
 from minimal_gd.sweeps import BusyFolderError, grid, sweep
+from minimal_gd.sweeps.results import Folder
 
 
 @pytest.fixture

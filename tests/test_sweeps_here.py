@@ -13,9 +13,9 @@ import sweep_measures
 import tqdm
 from sweep_measures import SEEDS, Here, assert_same_results
 
-from minimal_gd import sweeps, workers
-from minimal_gd.results import versions
-from minimal_gd.sweeps import SweepError, grid, sweep
+from minimal_gd import sweeps
+from minimal_gd.sweeps import SweepError, grid, sweep, workers
+from minimal_gd.sweeps.results import versions
 
 # ------------------------------------------------------------------ to whom the cases go
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from minimal_gd import threads
-from minimal_gd.threads import Team, one_blas_thread, one_thread
+from minimal_gd._runtime import threads
+from minimal_gd._runtime.threads import Team, one_blas_thread, one_thread
 
 SECONDS = 60  # what a thread waits for another before the test fails: far longer than a busy machine takes
 
@@ -161,7 +161,7 @@ def test_a_pause_is_a_sleep_of_no_time_where_the_system_knows_no_other(monkeypat
     slept = []
     monkeypatch.delattr(os, "sched_yield", raising=False)
     monkeypatch.setattr(time, "sleep", slept.append)
-    spec = importlib.util.find_spec("minimal_gd.threads")
+    spec = importlib.util.find_spec("minimal_gd._runtime.threads")
     fresh = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fresh)
     fresh._pause()

@@ -8,7 +8,7 @@ from strategies import problem
 from test_descent import assert_same_run, stable
 
 import minimal_gd as mgd
-from minimal_gd.trajectory import Trajectory
+from minimal_gd.descent.trajectory import Trajectory
 
 
 @pytest.fixture

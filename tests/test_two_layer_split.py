@@ -11,7 +11,7 @@ from strategies import seeds
 import minimal_gd as mgd
 from minimal_gd.theory import two_layer_limit, two_layer_split
 from minimal_gd.theory.constants import OpenConstants
-from minimal_gd.theory.dynamics import ROUNDING
+from minimal_gd.theory.sections_3_and_4.dynamics import ROUNDING
 
 CORNERS = np.eye(2)
 X = mgd.data.sphere(4, 3, seed=2)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 
 
 def refused(error, message):

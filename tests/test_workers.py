@@ -14,9 +14,9 @@ from typing import ClassVar
 import pytest
 import sweep_measures
 
-from minimal_gd import workers
-from minimal_gd.results import measure_code, versions
-from minimal_gd.workers import DeadWorkerError, outcomes, outcomes_in_processes, task
+from minimal_gd.sweeps import workers
+from minimal_gd.sweeps.results import measure_code, versions
+from minimal_gd.sweeps.workers import DeadWorkerError, outcomes, outcomes_in_processes, task
 
 CASES = [f'{{"seed": {seed}}}' for seed in range(8)]
 

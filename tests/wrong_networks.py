@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minimal_gd as mgd
-from minimal_gd.kernels import im2col
+from minimal_gd.networks.patches import im2col
 from minimal_gd.networks.workspace import Workspace
 
 DEPTH = 3

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.hermite import ROUNDING
+from minimal_gd.gaussian.hermite import ROUNDING
 from minimal_gd.limits.moments import Accuracy, ClosedMoments, Moments, Pairs, largest
 from minimal_gd.limits.series import SeriesMoments
-from minimal_gd.threads import Run
 
 
 def moments(activation: Activation, variance: NDArray, accuracy: Accuracy, run: Run = map) -> Moments:

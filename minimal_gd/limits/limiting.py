@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from minimal_gd import kernels, validate
-from minimal_gd.hermite import SETTLED, inverse
+from minimal_gd._runtime import validate
+from minimal_gd._runtime.threads import Run, one_blas_thread, threads
+from minimal_gd.gaussian.hermite import SETTLED, inverse
+from minimal_gd.limits import kernels
 from minimal_gd.limits.blocks import Block, Panel, is_small, largest_block, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
 from minimal_gd.limits.rows import row_limits, table
 from minimal_gd.networks.base import Network
-from minimal_gd.threads import Run, one_blas_thread, threads
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32

@@ -22,8 +22,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd.closed_forms import ClosedForm
-from minimal_gd.hermite import ROUNDING, inverse
+from minimal_gd.gaussian.closed_forms import ClosedForm
+from minimal_gd.gaussian.hermite import ROUNDING, inverse
 
 
 class Errors(NamedTuple):

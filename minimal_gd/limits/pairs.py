@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import kernels
+from minimal_gd.limits import kernels
 from minimal_gd.limits.blocks import LANES, Block
 from minimal_gd.limits.moments import Pairs
 from minimal_gd.limits.profile import Layer

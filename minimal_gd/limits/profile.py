@@ -32,12 +32,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.hermite import ROUNDING, inverse
+from minimal_gd.gaussian.hermite import ROUNDING, inverse
 from minimal_gd.limits.expectations import moments
 from minimal_gd.limits.moments import Accuracy, Errors, Moments
 from minimal_gd.networks.base import Network
-from minimal_gd.threads import Run
 
 # Variances below are taken for 0, and those above refused, so that a product of two is a normal number.
 _NEGLIGIBLE = 1e-140

@@ -11,9 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from minimal_gd import angles
-from minimal_gd.closed_forms import ERF, RELU
-from minimal_gd.compiling import contracted_kernel
+from minimal_gd._runtime.compiling import contracted_kernel
+from minimal_gd.gaussian import compiled as angles
+from minimal_gd.gaussian.closed_forms import ERF, RELU
 from minimal_gd.limits.blocks import LANES, Block
 from minimal_gd.limits.moments import ClosedMoments
 from minimal_gd.limits.pairs import Room

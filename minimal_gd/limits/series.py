@@ -5,12 +5,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import kernels
+from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.hermite import ROUNDING, Coefficients, coefficients, inverse, remainder, resolve
+from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients, inverse, remainder, resolve
+from minimal_gd.gaussian.quadrature import Elementwise
+from minimal_gd.limits import kernels
 from minimal_gd.limits.moments import Accuracy, Errors, Pairs, largest
-from minimal_gd.quadrature import Elementwise
-from minimal_gd.threads import Run
 
 # Variances that differ by less share their coefficients: unit inputs have 1 ± a few roundings.
 _SAME_VARIANCE = 32 * ROUNDING

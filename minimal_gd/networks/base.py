@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from minimal_gd import activations, validate
+from minimal_gd import activations
+from minimal_gd._runtime import validate
 from minimal_gd.activations import Activation
 from minimal_gd.networks.blocks import largest
 from minimal_gd.networks.workspace import Workspace

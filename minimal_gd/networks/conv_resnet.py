@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 from minimal_gd.activations import Activation
-from minimal_gd.kernels import add_col2im, im2col
 from minimal_gd.networks.base import Network
+from minimal_gd.networks.patches import add_col2im, im2col
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 

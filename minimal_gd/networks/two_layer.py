@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 from minimal_gd.networks.base import Network
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters

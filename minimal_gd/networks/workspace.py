@@ -3,15 +3,21 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from minimal_gd.content import by_content
+from minimal_gd._runtime.content import by_content
 
-if TYPE_CHECKING:
-    from minimal_gd.networks.base import Network
+
+class Sizes(Protocol):
+    """What a network has, and all that its arrays depend on: m, H, p, and the number of columns of every W^(h)."""
+
+    width: int
+    depth: int
+    positions: int
+    fan_in: tuple[int, ...]
 
 
 @by_content
@@ -44,7 +50,7 @@ class Workspace:
     scratch: "Scratch"
 
     @classmethod
-    def allocate(cls, net: "Network", n: int, dtype: DTypeLike, at_once: int | None = None) -> "Workspace":
+    def allocate(cls, net: Sizes, n: int, dtype: DTypeLike, at_once: int | None = None) -> "Workspace":
         """Make room for `n` samples of `net`; a pass is over `at_once` of them at most, or over all."""
         rows, m = n * net.positions, net.width
         return cls(
@@ -66,7 +72,7 @@ class Workspace:
         return self.scratch.product[: len(self.u) * self.positions]
 
     @staticmethod
-    def bytes_per_sample(net: "Network", dtype: DTypeLike) -> int:
+    def bytes_per_sample(net: Sizes, dtype: DTypeLike) -> int:
         """Return the memory that one sample takes."""
         entries = sum(net.fan_in) + net.fan_in[-1] + (net.depth + 2) * net.width
         return net.positions * entries * np.dtype(dtype).itemsize
@@ -102,7 +108,7 @@ class Arrays(list):
 class Scratch(threading.local):
     """What a pass over one block of samples leaves to nobody. Every thread that looks sees arrays of its own."""
 
-    def __init__(self, net: "Network", n: int, dtype: DTypeLike) -> None:
+    def __init__(self, net: Sizes, n: int, dtype: DTypeLike) -> None:
         rows = n * net.positions
         self.g = np.empty((rows, net.width), dtype)
         self.product = np.empty((rows, net.fan_in[-1]), dtype)

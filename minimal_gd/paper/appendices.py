@@ -10,7 +10,8 @@ from minimal_gd.paper.example import Example
 from minimal_gd.paper.examples import ACTIVATION, INPUT_DIM, Examples
 from minimal_gd.paper.statement import DERIVED, HIGH, LOW, MEDIUM, TEXT, Statement
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import concentration, full_rank, initial, perturbation, second_order, technical, training
+from minimal_gd.theory.appendices_a_to_d import initial, perturbation, second_order, training
+from minimal_gd.theory.appendices_e_to_g import concentration, full_rank, technical
 
 DEEP_FC = FullyConnected(INPUT_DIM, 1, 5)
 # Two covariance matrices.

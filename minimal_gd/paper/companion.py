@@ -2,18 +2,16 @@
 
 from minimal_gd.paper.companion_example import RADIUS, CompanionExample
 from minimal_gd.paper.statement import DERIVED, HIGH, LOW, TEXT, Statement
-from minimal_gd.theory import (
-    two_layer,
-    two_layer_descent,
-    two_layer_experiments,
-    two_layer_flow,
-    two_layer_hyperplanes,
-    two_layer_joint,
-    two_layer_limit,
-    two_layer_path,
-    two_layer_patterns,
-    two_layer_split,
-)
+from minimal_gd.theory.companion import descent as two_layer_descent
+from minimal_gd.theory.companion import experiments as two_layer_experiments
+from minimal_gd.theory.companion import flow as two_layer_flow
+from minimal_gd.theory.companion import hyperplanes as two_layer_hyperplanes
+from minimal_gd.theory.companion import joint as two_layer_joint
+from minimal_gd.theory.companion import limit as two_layer_limit
+from minimal_gd.theory.companion import network as two_layer
+from minimal_gd.theory.companion import path as two_layer_path
+from minimal_gd.theory.companion import patterns as two_layer_patterns
+from minimal_gd.theory.companion import split as two_layer_split
 
 # Widths for the slopes of Remark 3.1, and the width whose predictions are averaged.
 WIDTHS = (64, 256, 1024)

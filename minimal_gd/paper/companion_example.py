@@ -6,14 +6,12 @@ from functools import cached_property
 from minimal_gd.networks import TwoLayerReLU
 from minimal_gd.paper.example import Example
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import (
-    two_layer_descent,
-    two_layer_experiments,
-    two_layer_limit,
-    two_layer_path,
-    two_layer_patterns,
-    two_layer_split,
-)
+from minimal_gd.theory.companion import descent as two_layer_descent
+from minimal_gd.theory.companion import experiments as two_layer_experiments
+from minimal_gd.theory.companion import limit as two_layer_limit
+from minimal_gd.theory.companion import path as two_layer_path
+from minimal_gd.theory.companion import patterns as two_layer_patterns
+from minimal_gd.theory.companion import split as two_layer_split
 
 # Times of the flow; how far weights move where that is an argument; the widths of the experiments.
 TIMES = (0.5, 1.0, 2.0, 4.0)

@@ -6,10 +6,12 @@ from functools import cached_property
 from numpy.typing import NDArray
 
 from minimal_gd import gram
+from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks import Network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import certificates, dynamics, premises
-from minimal_gd.trajectory import Trajectory
+from minimal_gd.theory import premises
+from minimal_gd.theory.appendices_a_to_d import certificates
+from minimal_gd.theory.sections_3_and_4 import dynamics
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from minimal_gd.paper.example import Example
 from minimal_gd.paper.statement import DERIVED, POSTER_TEXT, Statement
-from minimal_gd.theory import certificates, poster, poster_descent
+from minimal_gd.theory import poster, poster_descent
+from minimal_gd.theory.appendices_a_to_d import certificates
 
 
 def _limit(e: Example) -> NDArray:

@@ -6,7 +6,9 @@ from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet
 from minimal_gd.paper.example import Example
 from minimal_gd.paper.examples import ACTIVATION, INPUT_DIM, Examples
 from minimal_gd.paper.statement import DERIVED, HIGH, MEDIUM, TEXT, Statement
-from minimal_gd.theory import certificates, definitions, dynamics, flow, gradients, recursions, setting, theorems
+from minimal_gd.theory.appendices_a_to_d import certificates
+from minimal_gd.theory.sections_3_and_4 import dynamics, flow, gradients, setting
+from minimal_gd.theory.sections_5_to_7 import definitions, recursions, theorems
 
 # Narrow networks, for what takes dense products of Jacobians; and those whose seeds are averaged.
 FC_40, RESNET_40 = FullyConnected(INPUT_DIM, 40, 3), ResNet(INPUT_DIM, 40, 3)

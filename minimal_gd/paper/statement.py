@@ -43,8 +43,20 @@ class Statement(NamedTuple):
         return self.function(*self.arguments(examples))
 
     @property
+    def name(self) -> str:
+        """The function's name, as `from minimal_gd.theory import dynamics` makes it: "dynamics.loss_step"."""
+        return f"{self._module}.{self.function.__name__}"
+
+    @property
     def test(self) -> str:
         """The test that fails if either side is wrong: "test_theory_dynamics.py::test_loss_step"."""
-        part = self.function.__module__.removeprefix("minimal_gd.theory.")
+        file = self._module if self._module.startswith("two_layer") else f"theory_{self._module}"
         name = re.sub(r"\W+", "_", self.label.translate(_SPELLED).lower()).strip("_")
-        return f"test_{'' if part.startswith('two_layer') else 'theory_'}{part}.py::test_{name}"
+        return f"test_{file}.py::test_{name}"
+
+    @property
+    def _module(self) -> str:
+        *folders, module = self.function.__module__.removeprefix("minimal_gd.theory.").split(".")
+        if folders != ["companion"]:
+            return module
+        return "two_layer" if module == "network" else f"two_layer_{module}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 from minimal_gd.networks.base import Network
 from minimal_gd.theory import premises
 from minimal_gd.theory.constants import OPEN, OpenConstants, appendix

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minimal_gd import validate
-from minimal_gd.content import by_content
+from minimal_gd._runtime import validate
+from minimal_gd._runtime.content import by_content
 
 _HOLDS = {
     "=": lambda left, right, slack: np.abs(left - right) <= slack,

@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises

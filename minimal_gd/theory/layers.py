@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd.content import by_content
+from minimal_gd._runtime.content import by_content
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 

@@ -11,13 +11,16 @@ residual would grow; and the empirical risk goes to 0, not above it.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minimal_gd import gram, validate
+from minimal_gd import gram
+from minimal_gd._runtime import validate
+from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import certificates, dynamics, flow, premises
+from minimal_gd.theory import premises
+from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants, appendix
-from minimal_gd.trajectory import Trajectory
+from minimal_gd.theory.sections_3_and_4 import dynamics, flow
 
 ROUNDING = 1e-11
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
+from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
-from minimal_gd.theory import certificates, poster, premises
+from minimal_gd.theory import poster, premises
+from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants, appendix
-from minimal_gd.trajectory import Trajectory
 
 # In float64 a risk stays above about this share of the first one: the rounding of the predictions, squared.
 _FLOOR = 1e-26

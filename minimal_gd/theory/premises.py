@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from minimal_gd import gram, spectra, validate
+from minimal_gd import gram, spectra
+from minimal_gd._runtime import validate
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory.comparison import Comparison, compare

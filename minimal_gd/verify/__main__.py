@@ -6,7 +6,7 @@ import warnings
 
 from tqdm import tqdm
 
-from minimal_gd import validate
+from minimal_gd._runtime import validate
 from minimal_gd.paper import STATEMENTS
 from minimal_gd.paper.examples import examples
 from minimal_gd.verify.table import Line, text, unmet, violated

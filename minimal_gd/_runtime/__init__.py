@@ -1,0 +1,1 @@
+"""What has nothing to do with the mathematics: arguments, threads, compiling, interrupts, files."""

@@ -1,0 +1,269 @@
+"""The activations: σ with σ′, their constants, and which of the paper's conditions they satisfy."""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from minimal_gd._runtime.validate import boolean, describe, integer, quietly, real_array, real_number
+from minimal_gd.activations import compiled as fused
+from minimal_gd.activations.derivative_check import require_derivative
+from minimal_gd.activations.functions import (
+    erf_slope,
+    gelu,
+    gelu_slope,
+    relu,
+    relu_slope,
+    sigmoid,
+    sigmoid_slope,
+    silu,
+    silu_slope,
+    sincos,
+    sincos_slope,
+    softplus,
+    softplus_slope,
+    square,
+    square_slope,
+    tanh_slope,
+)
+from minimal_gd.gaussian import closed_forms, expectation
+from minimal_gd.gaussian.closed_forms import ClosedForm
+
+Elementwise = Callable[[NDArray], NDArray]
+
+# σ and σ′ are applied to this many entries at a time: their temporaries stay in the cache, whatever the problem.
+_TILE = 16384
+
+
+class Activation:
+    """An activation σ with its derivative σ′.
+
+    Parameters
+    ----------
+    sigma, dsigma : callable
+        σ and σ′: each takes an array of any shape and returns one of that shape, entry by entry. They are compared
+        with each other on [-10, 10].
+    name : str
+        What messages and figures call it.
+    lipschitz, smoothness : float, optional
+        sup |σ′| and sup |σ″|, ∞ where there is none. Not given, they are what a grid over [-10, 10] shows, which says
+        nothing about kinks and tails.
+    analytic : bool, optional
+        Whether σ is analytic; None if that is not known.
+    polynomial_degree : int, optional
+        The degree of σ if it is a polynomial.
+    closed_form : ClosedForm, optional
+        E[σ(u)σ(v)] and its kin; without one, the limits of infinite width come from a Hermite series.
+
+    Attributes
+    ----------
+    c_sigma : float
+        c_σ = 1 / E[σ(z)²], z ~ N(0, 1).
+    satisfies_condition_3_1 : bool or None
+        σ is Lipschitz and smooth; None if `lipschitz` or `smoothness` was not given.
+    satisfies_condition_3_2 : bool or None
+        σ is analytic and not a polynomial; None if `analytic` is None.
+
+    Raises
+    ------
+    TypeError
+        If `sigma` or `dsigma` is not callable or does not map real arrays to real arrays, or `name` is not a string.
+    ValueError
+        If `dsigma` is not the derivative of `sigma` (the point and both values are named), if one of them is not
+        finite on [-10, 10] or changes the shape, or if a constant is negative.
+
+    Paper: section 3.2, Conditions 3.1 and 3.2.
+    """
+
+    def __init__(
+        self,
+        sigma: Elementwise,
+        dsigma: Elementwise,
+        name: str = "custom",
+        *,
+        lipschitz: float | None = None,
+        smoothness: float | None = None,
+        analytic: bool | None = None,
+        polynomial_degree: int | None = None,
+        closed_form: ClosedForm | None = None,
+    ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a string, got {describe(name)}")
+        self.name = name
+        self._sigma, self._dsigma = sigma, dsigma
+        self._fused = fused.twin_of(sigma, dsigma)
+        self.analytic = None if analytic is None else boolean("analytic", analytic)
+        self.polynomial_degree = (
+            None if polynomial_degree is None else integer("polynomial_degree", polynomial_degree, least=0)
+        )
+        if closed_form is not None and not isinstance(closed_form, ClosedForm):
+            raise TypeError(f"closed_form must be a ClosedForm, got {describe(closed_form)}")
+        self.closed_form = closed_form
+        steepest, most_curved = require_derivative(sigma, dsigma, name)
+        self._constants_are_stated = lipschitz is not None and smoothness is not None
+        self.lipschitz = steepest if lipschitz is None else _bound("lipschitz", lipschitz)
+        self.smoothness = most_curved if smoothness is None else _bound("smoothness", smoothness)
+
+    def __repr__(self) -> str:
+        return f"Activation({self.name!r})"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle and copy a built-in activation by its name, so that it stays the same object."""
+        return (get, (self.name,)) if ACTIVATIONS.get(self.name) is self else super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fused": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _fused=fused.twin_of(state["_sigma"], state["_dsigma"]))
+
+    def sigma(self, z: NDArray) -> NDArray:
+        """σ(z), entry by entry; float32 stays float32, integers become float64."""
+        return _evaluate(self._sigma, z)
+
+    def dsigma(self, z: NDArray) -> NDArray:
+        """σ′(z), entry by entry; float32 stays float32, integers become float64."""
+        return _evaluate(self._dsigma, z)
+
+    def apply(self, z: NDArray, slope: NDArray, scale: float = 1.0) -> None:
+        """Replace `z` by s σ(z) and fill `slope` with s σ′(z), allocating nothing that grows with them.
+
+        Parameters
+        ----------
+        z, slope : arrays of one shape and dtype, C-contiguous, both written
+        scale : float
+            s, the factor that the architecture puts in front of σ.
+        """
+        flat_z, flat_slope = z.reshape(-1), slope.reshape(-1)
+        if self._fused is not None and z.dtype.kind == "f":
+            self._fused(flat_z, flat_slope, z.dtype.type(scale))
+            return
+        for start in range(0, flat_z.size, _TILE):
+            tile, slopes = flat_z[start : start + _TILE], flat_slope[start : start + _TILE]
+            np.multiply(self._dsigma(tile), scale, out=slopes)
+            np.multiply(self._sigma(tile), scale, out=tile)
+
+    @cached_property
+    def c_sigma(self) -> float:
+        """c_σ = 1 / E[σ(z)²] for z ~ N(0, 1): it keeps ‖x^(h)‖ ≈ 1. Paper: section 3.2."""
+        second_moment = expectation(lambda z: self.sigma(z) ** 2)
+        if second_moment <= 0:
+            raise ValueError(f"sigma must not vanish everywhere, got E[σ(z)²] = {second_moment} for {self!r}")
+        return 1 / second_moment
+
+    @property
+    def satisfies_condition_3_1(self) -> bool | None:
+        """σ is Lipschitz and smooth (None: not known). Paper: Condition 3.1."""
+        if not self._constants_are_stated:
+            return None
+        return math.isfinite(self.lipschitz) and math.isfinite(self.smoothness)
+
+    @property
+    def satisfies_condition_3_2(self) -> bool | None:
+        """σ is analytic and not a polynomial (None: not known). Paper: Condition 3.2."""
+        return False if self.polynomial_degree is not None else self.analytic
+
+
+def _bound(name: str, value: float) -> float:
+    if value != math.inf and real_number(name, value, "a number ≥ 0, or inf") < 0:
+        raise ValueError(f"{name} must be a number ≥ 0, or inf, got {value}")
+    return float(value)
+
+
+@quietly
+def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
+    z = z if np.iscomplexobj(z) else real_array("z", z)
+    return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)
+
+
+# lipschitz = sup |σ′|, smoothness = sup |σ″|; the tests measure every one of them.
+_BUILT_IN = (
+    Activation(softplus, softplus_slope, "softplus", lipschitz=1.0, smoothness=0.25, analytic=True),
+    Activation(np.tanh, tanh_slope, "tanh", lipschitz=1.0, smoothness=4 / (3 * math.sqrt(3)), analytic=True),
+    Activation(sigmoid, sigmoid_slope, "sigmoid", lipschitz=0.25, smoothness=1 / (6 * math.sqrt(3)), analytic=True),
+    Activation(
+        special.erf,
+        erf_slope,
+        "erf",
+        lipschitz=2 / math.sqrt(math.pi),
+        smoothness=math.sqrt(8 / (math.pi * math.e)),
+        analytic=True,
+        closed_form=closed_forms.ERF,
+    ),
+    # σ″ = (2 - z²) Φ′(z): steepest at z = √2, most curved at 0
+    Activation(
+        gelu,
+        gelu_slope,
+        "gelu",
+        lipschitz=float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(math.pi)),
+        smoothness=math.sqrt(2 / math.pi),
+        analytic=True,
+        closed_form=closed_forms.GELU,
+    ),
+    # steepest where z tanh(z/2) = 2, most curved at 0
+    Activation(silu, silu_slope, "silu", lipschitz=1.0998393201288669, smoothness=0.5, analytic=True),
+    Activation(
+        sincos,
+        sincos_slope,
+        "sincos",
+        lipschitz=math.sqrt(2),
+        smoothness=math.sqrt(2),
+        analytic=True,
+        closed_form=closed_forms.SINCOS,
+    ),
+    Activation(
+        relu,
+        relu_slope,
+        "relu",
+        lipschitz=1.0,
+        smoothness=math.inf,
+        analytic=False,
+        closed_form=closed_forms.RELU,
+    ),
+    Activation(
+        np.positive,
+        np.ones_like,
+        "identity",
+        lipschitz=1.0,
+        smoothness=0.0,
+        analytic=True,
+        polynomial_degree=1,
+        closed_form=closed_forms.IDENTITY,
+    ),
+    Activation(
+        square,
+        square_slope,
+        "square",
+        lipschitz=math.inf,
+        smoothness=2.0,
+        analytic=True,
+        polynomial_degree=2,
+        closed_form=closed_forms.SQUARE,
+    ),
+)
+
+ACTIVATIONS: dict[str, Activation] = {activation.name: activation for activation in _BUILT_IN}
+
+
+def get(activation: str | Activation) -> Activation:
+    """Return the activation of that name, or `activation` itself if it is one.
+
+    Raises
+    ------
+    ValueError
+        If no activation has that name; the message lists those there are.
+    TypeError
+        If `activation` is neither a string nor an `Activation`.
+    """
+    if isinstance(activation, Activation):
+        return activation
+    known = ", ".join(repr(name) for name in ACTIVATIONS)
+    if not isinstance(activation, str):
+        raise TypeError(f"activation must be an Activation or one of {known}, got {describe(activation)}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be an Activation or one of {known}, got {activation!r}")
+    return ACTIVATIONS[activation]

@@ -1,1 +1,0 @@
-"""The digits as a file; `minimal_gd.data.digits` reads it."""

@@ -1,0 +1,1 @@
+"""The companion paper: two layers of ReLU."""
