@@ -14,7 +14,7 @@ import scipy  # whose parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
 from minimal_gd._runtime import validate
-from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients, inverse, on_panels
+from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients, inverse
 from minimal_gd.gaussian.quadrature import Elementwise
 
 # The standard normal density underflows beyond 38.6, so nothing is left outside [-38, 38]; the inner points
@@ -170,7 +170,7 @@ def _coefficients(
     if not callable(f):
         raise TypeError(f"{name} must be a function of an array, got {validate.describe(f)}")
     s = np.sqrt(variance)
-    series = coefficients(on_panels(f, s), s, tail, **options)
+    series = coefficients(f, s, tail, **options)
     validate.finite_result(series.second_moment, "second moments", f"{name} and its variances")
     return series
 
