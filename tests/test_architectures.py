@@ -1,9 +1,9 @@
 """Every property of a network, on the package's four architectures: gradients, Gram matrices, symmetries, bits."""
 
 import pytest
-from check_network import PROPERTIES, check_network
 
 import minimal_gd as mgd
+from minimal_gd.testing import PROPERTIES, check_network
 
 ARCHITECTURES = [mgd.FullyConnected, mgd.ResNet, mgd.ConvResNet, mgd.TwoLayerReLU]
 LARGE = [
