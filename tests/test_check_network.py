@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import at_most
+from threadpoolctl import threadpool_limits
 from wrong_networks import DEPTH, WRONG, NoSlope
 
 import minimal_gd as mgd
@@ -118,7 +119,7 @@ class ThreeTimesTooLarge(mgd.FullyConnected):
 @at_most(8)
 @given(_cases(ThreeTimesTooLarge, *WIDE, {}))
 def test_a_wrong_limit_is_noticed_whatever_is_drawn(case):
-    with pytest.raises(PropertyError, match="is not the limit of limit_layer"):
+    with threadpool_limits(1, user_api="blas"), pytest.raises(PropertyError, match="is not the limit of limit_layer"):
         PROPERTIES[WIDE[0]](case)
 
 
