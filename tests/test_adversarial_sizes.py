@@ -8,11 +8,11 @@ import warnings
 
 import numpy as np
 import pytest
-from check_network import check_network
 from exact_limits import exact_limits
 
 import minimal_gd as mgd
 from minimal_gd import gaussian, gradcheck, gram, spectra
+from minimal_gd.testing import check_network
 
 POWERS = [-1020, -1000, -500, 500, 1000]
 every_power = pytest.mark.parametrize("power", POWERS)

@@ -29,7 +29,7 @@ LAYERS = [
         "gradcheck",
         "data",
     ),
-    *("spectra", "regression", "descent", "sweeps", "theory", "paper", "verify", ""),
+    *("spectra", "regression", "descent", "sweeps", "theory", "paper", "verify", "testing", ""),
 ]
 
 
@@ -81,6 +81,14 @@ def test_the_version_is_the_same_everywhere():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     assert setup["metadata"]["version"] == "attr: minimal_gd.__version__"
+
+
+def test_the_extra_of_the_tests_contains_that_of_testing():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = {name: set(lines.split()) for name, lines in setup["options.extras_require"].items()}
+    assert extras["testing"]
+    assert extras["testing"] <= extras["test"]
 
 
 def test_no_merge_is_left_half_done():
@@ -138,6 +146,7 @@ def test_importing_the_package_leaves_slow_modules_alone():
     ).stdout.split()
     slow = {"matplotlib", "scipy.stats", "scipy.integrate", "scipy.optimize", "minimal_gd.paper", "minimal_gd.theory"}
     assert not slow & {*loaded}
+    assert not {"hypothesis", "minimal_gd.testing"} & {*loaded}  # the extra [testing], which not everyone installs
     assert "minimal_gd.gram" in loaded
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
 
 import minimal_gd as mgd
 from minimal_gd import gram
 from minimal_gd.limits import limiting
 from minimal_gd.limits.profile import input_variances, profile
 from minimal_gd.limits.rows import table
+from minimal_gd.testing.strategies import seeds
 
 EPS = np.finfo(float).eps
 # where inputs are parallel, the bound of ReLU's limits is near the root of a rounding

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import conv_resnet, fully_connected, resnet, seeds, sizes
 from test_theory_initial import CORNERS, ENDS
 from test_theory_perturbation import SMOOTH
 from test_theory_theorems import FAN
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import conv_resnet, fully_connected, resnet, seeds, sizes
 from minimal_gd.theory import constants, dynamics, premises, training
 from minimal_gd.theory.constants import InitialConstants
 
