@@ -99,17 +99,14 @@ def spectrum(
         X = validate.real_array("X", X)
         if X.ndim < 2 or len(X) != len(K):
             raise ValueError(f"X must hold the {len(K)} samples of K, got shape {X.shape}")
-    if tolerance is not None:
-        validate.positive_number("tolerance", tolerance)
-    elif X is not None:
-        tolerance = 1e-6 if X.dtype == np.float32 else 1e-12
+    if tolerance is None:
+        tolerance = 1e-6 if X is not None and X.dtype == np.float32 else 1e-12
+    validate.positive_number("tolerance", tolerance)
 
     n, exponent = len(K), power_of_two(K)
     scaled = np.ldexp(K, -exponent)
-    ends = eigenvalues = eigvalsh(scaled) if n <= FULL_SPECTRUM_LIMIT else None
-    if eigenvalues is None:
-        ends = np.array(_extremes(scaled))
-    ends, eigenvalues = (values if values is None else np.ldexp(values, exponent) for values in (ends, eigenvalues))
+    eigenvalues = np.ldexp(eigvalsh(scaled), exponent) if n <= FULL_SPECTRUM_LIMIT else None
+    ends = np.ldexp(_extremes(scaled), exponent) if eigenvalues is None else eigenvalues
     validate.finite_result(ends, "eigenvalues", "K")
     smallest, largest = ends[0], ends[-1]
     # LAPACK's eigenvalues err by a modest multiple of ε‖K‖, and so do those of a K that was computed in K's dtype.
@@ -136,7 +133,7 @@ def _extremes(K: NDArray) -> tuple[float, float]:
     return smallest, largest
 
 
-def _reason(net: Network | None, X: NDArray | None, tolerance: float | None) -> str:
+def _reason(net: Network | None, X: NDArray | None, tolerance: float) -> str:
     if X is not None:
         pairs = data.parallel_pairs(X.reshape(len(X), -1), tolerance)
         if pairs:

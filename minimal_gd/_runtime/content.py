@@ -35,7 +35,8 @@ def equal(one: Any, other: Any) -> bool:
             return len(one) == len(other) and all(map(equal, one, other))
         if isinstance(one, dict):
             return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
-        if type(one).__eq__ is object.__eq__ and hasattr(one, "__dict__") and not callable(one):
+        is_plain = type(one).__eq__ is object.__eq__  # type: ignore[comparison-overlap]  # it takes one for bound
+        if is_plain and hasattr(one, "__dict__") and not callable(one):
             return one is other or equal(vars(one), vars(other))
     return one is other or bool(one == other) or bool(one != one and other != other)  # NaN differs from itself
 

@@ -78,7 +78,7 @@ class Recorder:
         self.predictions = None if run.predictions is None else list(run.predictions)
         self.distances = None if run.distances is None else list(run.distances)
         self.start = run.start
-        observed = run.observed
+        observed: Any = run.observed
         if isinstance(observed, dict):
             observed = [dict(zip(observed, values, strict=True)) for values in zip(*observed.values(), strict=True)]
         self.observations = list(zip(run.observed_steps.tolist(), observed, strict=True))
@@ -119,10 +119,10 @@ class Recorder:
 
     def _observed(self) -> list[NDArray] | dict[str, list[NDArray]]:
         """What was observed, step by step, and name by name where there are names."""
-        seen = [value for _, value in self.observations]
-        if not seen or not isinstance(seen[0], dict):
-            return seen
-        return {name: [values[name] for values in seen] for name in seen[0]}
+        named = [seen for _, seen in self.observations if isinstance(seen, dict)]
+        if named:
+            return {name: [values[name] for values in named] for name in named[0]}
+        return [seen for _, seen in self.observations if not isinstance(seen, dict)]
 
 
 def _as_observation(seen: Any) -> Observation:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from numpy.typing import NDArray
 
@@ -13,9 +14,11 @@ from minimal_gd.theory import premises
 from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.sections_3_and_4 import dynamics
 
+N = TypeVar("N", bound=Network)
+
 
 @dataclass(frozen=True)
-class Example:
+class Example(Generic[N]):
     """One network on unit inputs, from its initialisation to the end of its training.
 
     Attributes
@@ -28,7 +31,7 @@ class Example:
         How long it trains.
     """
 
-    net: Network
+    net: N
     X: NDArray
     y: NDArray
     steps: int
@@ -90,16 +93,16 @@ class Example:
         return self.step.residual
 
     @property
-    def limit(self) -> tuple[Network, NDArray]:
+    def limit(self) -> tuple[N, NDArray]:
         """What the limit of infinite width depends on: the network, of any width, and its inputs."""
         return self.net, self.X
 
     @property
-    def at_start(self) -> tuple[Network, Parameters, NDArray]:
+    def at_start(self) -> tuple[N, Parameters, NDArray]:
         """The network as it starts, and its inputs."""
         return self.net, self.params, self.X
 
     @property
-    def everything(self) -> tuple[Network, Parameters, NDArray, NDArray]:
+    def everything(self) -> tuple[N, Parameters, NDArray, NDArray]:
         """What most functions take."""
         return self.net, self.params, self.X, self.y

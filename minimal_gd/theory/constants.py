@@ -189,4 +189,6 @@ def growth_per_layer(net: Network, c_w0: float) -> float:
 
 def growth_of_residual(net: Network, c_w0: float) -> float:
     """exp(2 c_res c_w0 √q L), by which an error may grow in all residual layers together. Paper: Lemma C.3."""
+    if not isinstance(net, ResNet | ConvResNet):
+        raise TypeError(f"net must be a ResNet or ConvResNet, got {net}")
     return float(np.exp(2 * net.c_res * c_w0 * patch_lipschitz(net)))

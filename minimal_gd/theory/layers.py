@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd._runtime.content import by_content
-from minimal_gd.networks.base import Network
+from minimal_gd.networks import ConvResNet, Network
 from minimal_gd.parameters import Parameters
 
 
@@ -111,6 +111,8 @@ def patches(net: Network, x: NDArray) -> NDArray:
     """
     if filter_size(net) == 1:
         return x
+    if not isinstance(net, ConvResNet):
+        raise TypeError(f"net must be a ConvResNet to see patches, got {net}")
     rows, columns = (1, *net.input_shape[1:])[-2:]
     window = (1, *net.filter_shape)[-2:]
     image = x.reshape(len(x), rows, columns)

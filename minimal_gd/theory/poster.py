@@ -85,13 +85,13 @@ def same_path(of_sum: Trajectory, of_mean: Trajectory) -> Comparison:
     """
     for run, normalisation in ((of_sum, "sum"), (of_mean, "mean")):
         certificates.require_loss(run, normalisation)
-        certificates.require(run, "predictions")
-    wanted = of_sum.step_size * len(of_sum.predictions[0])
+    left, right = (certificates.require(run.predictions, "predictions") for run in (of_mean, of_sum))
+    wanted = of_sum.step_size * right.shape[1]
     if not np.isclose(of_mean.step_size, wanted, rtol=1e-12):
         raise ValueError(
             f"of_mean must have n times the step size of of_sum, {wanted:.6g}, got {of_mean.step_size:.6g}"
         )
-    return compare("u(k) on R with nη = u(k) on L with η", of_mean.predictions, "=", of_sum.predictions, ROUNDING)
+    return compare("u(k) on R with nη = u(k) on L with η", left, "=", right, ROUNDING)
 
 
 def flow_dynamics(net: Network, params: Parameters, X: NDArray, y: NDArray) -> Comparison:

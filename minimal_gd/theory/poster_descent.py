@@ -100,10 +100,10 @@ def projected_risk(run: Trajectory, y: NDArray, G: NDArray, tolerance: float = 0
 
     Poster: random labels (the explanation is derived).
     """
-    certificates.require(run, "predictions")
+    u = certificates.require(run.predictions, "predictions")
     scale = 1 / len(y) if run.normalisation == "mean" else 1.0
     premises.stable_step(run.step_size, scale * G)
-    eigenvalues, squares = projections(G, y - run.predictions[0])
+    eigenvalues, squares = projections(G, y - u[0])
     decay = (1 - run.step_size * scale * eigenvalues) ** (2 * np.arange(run.steps + 1)[:, None])
     return compare("R(t) ≈ ½Σ(1 - ηλ_k)^2t(v_kᵀr)²", run.loss, "=", scale / 2 * decay @ squares, tolerance)
 

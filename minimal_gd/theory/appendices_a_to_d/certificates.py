@@ -5,7 +5,8 @@
 together λ_min(G^(H)(k)) ≥ λ/2, and the two budgets ‖I_2(k)‖ ≤ ηλ‖y - u(k)‖/8, ‖u(k+1) - u(k)‖² ≤ ηλ‖y - u(k)‖²/8.
 """
 
-from typing import Any
+from collections.abc import Sized
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from minimal_gd.theory import premises
 from minimal_gd.theory.asked import asked_step_size, width_terms
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants
+
+Recorded = TypeVar("Recorded", bound=Sized)
 
 
 def observed_descent(
@@ -138,10 +141,9 @@ def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple
 
     Paper: Appendix A; what Lemmas B.6 and B.7, C.6 and C.7, D.6 and D.7 promise.
     """
-    require(run, "predictions", "observed")
-    steps = run.observed_steps[run.observed_steps < run.steps]
+    u, steps = require(run.predictions, "predictions"), run.observed_steps[run.observed_steps < run.steps]
     G = summed_grams(net, run)[: len(steps)]
-    residual, change = y - run.predictions[steps], run.predictions[steps + 1] - run.predictions[steps]
+    residual, change = y - u[steps], u[steps + 1] - u[steps]
     I_2 = change - run.step_size * np.einsum("kij,kj->ki", G, residual)
     eta_lambda, norm = run.step_size * smallest, np.linalg.norm(residual, axis=1)
     return (
@@ -152,23 +154,21 @@ def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple
 
 def summed_grams(net: Network, run: Trajectory) -> NDArray:
     """ΣG^(h)(k) over the layers that are trained, at every observed step, (j, n, n); over n for the mean loss."""
-    require(run, "observed")
-    G = np.array(run.observed)[:, : net.depth + net.train_output].sum(axis=1)
+    G = np.array(require(run.observed, "observed"))[:, : net.depth + net.train_output].sum(axis=1)
     return G / len(G[0]) if run.normalisation == "mean" else G
 
 
-def require(run: Trajectory, *recorded: str) -> None:
-    """Refuse a run that did not record what is asked for.
+def require(recorded: Recorded | None, name: str) -> Recorded:
+    """Return what a run recorded under this name, or refuse a run that did not.
 
     Raises
     ------
     ValueError
         It says how to record it.
     """
-    for name in recorded:
-        recorded_here = getattr(run, name)
-        if recorded_here is None or len(recorded_here) == 0 or isinstance(recorded_here, dict):
-            raise ValueError(f"run must hold {name}, as certificates.observed_descent records them")
+    if recorded is None or len(recorded) == 0 or isinstance(recorded, dict):
+        raise ValueError(f"run must hold {name}, as certificates.observed_descent records them")
+    return recorded
 
 
 def require_loss(run: Trajectory, normalisation: str) -> None:
@@ -187,5 +187,4 @@ def require_loss(run: Trajectory, normalisation: str) -> None:
 def _last_grams(net: Network, run: Trajectory) -> NDArray:
     """G^(H)(k) at every observed step, (j, n, n)."""
     require_loss(run, "sum")
-    require(run, "observed")
-    return np.array([G[net.depth - 1] for G in run.observed])
+    return np.array(require(run.observed, "observed"))[:, net.depth - 1]

@@ -105,8 +105,8 @@ def weight_drift(
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.5")
     certificates.require_loss(run, "sum")
-    certificates.require(run, "distances")
-    given, asked = perturbation.constants_and_premises(net, run.start, X, given)
+    distances, start = certificates.require(run.distances, "distances"), certificates.require(run.start, "start")
+    given, asked = perturbation.constants_and_premises(net, start, X, given)
     residual, root = np.sqrt(2 * run.loss[0]), np.sqrt(net.width)
     bounds = 4 * gradient_bounds(net, given) * np.sqrt(len(X)) * residual
     R = bounds / (validate.positive_number("smallest", smallest) * root)
@@ -114,7 +114,7 @@ def weight_drift(
         theorems.induction_hypothesis(run, smallest),
         compare("R′ ≤ c ·", R.max(), "≤", doubling_radius(net, given)),
     )
-    return compare("‖θ_h(s) - θ_h(0)‖/√m ≤ R′_h", run.distances / root, "≤", R, ROUNDING, asked)
+    return compare("‖θ_h(s) - θ_h(0)‖/√m ≤ R′_h", distances / root, "≤", R, ROUNDING, asked)
 
 
 def weight_step(
@@ -161,13 +161,14 @@ def averaged_drift(net: Network, run: Trajectory, smallest: float, constant: flo
     Paper: section 4, the averaged Frobenius norm.
     """
     certificates.require_loss(run, "sum")
-    certificates.require(run, "distances", "predictions")
+    distances = certificates.require(run.distances, "distances")
+    u = certificates.require(run.predictions, "predictions")
     constant, smallest = validate.positive_number("constant", constant), validate.positive_number("smallest", smallest)
     root = np.sqrt(net.width)
-    right = constant * np.sqrt(2 * run.loss[0] * len(run.predictions[0])) / (smallest * root)
+    right = constant * np.sqrt(2 * run.loss[0] * len(u[0])) / (smallest * root)
     return compare(
         "‖W^(h)(k) - W^(h)(0)‖_F/√m ≤ C√n‖y - u(0)‖/(λ√m)",
-        run.distances[:, :-1] / root,
+        distances[:, :-1] / root,
         "≤",
         right,
         premises=(theorems.induction_hypothesis(run, smallest),),

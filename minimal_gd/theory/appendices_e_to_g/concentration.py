@@ -199,9 +199,9 @@ def layer_sizes(net: Network, X: NDArray, constant: float | None = None) -> Comp
     premises.network(net)
     premises.at_least_two_layers(net, "the gap of 1/H")
     theta = np.einsum("hii->hi", gram.limiting(net, X)[0])
-    constant = _derived_gap(net, X) if constant is None else validate.positive_number("constant", constant)
+    C = _derived_gap(net, X) if constant is None else validate.positive_number("constant", constant)
     ratios = theta[1 : net.depth] / theta[0]
-    return compare("Θ^(h)_ii ≤ C/H² Θ^(1)_ii", ratios, "≤", constant / net.depth**2)
+    return compare("Θ^(h)_ii ≤ C/H² Θ^(1)_ii", ratios, "≤", C / net.depth**2)
 
 
 def _derived_gap(net: Network, X: NDArray) -> NDArray:

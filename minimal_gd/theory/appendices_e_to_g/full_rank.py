@@ -203,7 +203,7 @@ def angle_law(net: Network, angle: float, tolerance: float = 0.05) -> Comparison
     if net.positions != 1 or net.input_shape[0] < 2:
         raise ValueError(f"net must take vectors of two entries or more for the angle law, got {net}")
     X = np.zeros((2, *net.input_shape))
-    X[:, :2] = [[1, 0], [math.cos(angle), math.sin(angle)]]
+    X[:, :2] = [[1.0, 0.0], [math.cos(angle), math.sin(angle)]]
     slope = 1.0
     for h, layer in enumerate(limit_layers(net, X[:1]), start=1):
         skip, beta = net.limit_layer(h)

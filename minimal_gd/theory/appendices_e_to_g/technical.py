@@ -18,7 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 import scipy  # whose parts are loaded when they are first used
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from minimal_gd import activations, gaussian
 from minimal_gd._runtime import validate
@@ -190,9 +190,11 @@ def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> C
     a, b, c = (validate.real_array(name, array, np.float64) for name, array in zip("abc", (a, b, c), strict=True))
     apart = gaussian.mean(activation.sigma, a)[0] * gaussian.mean(activation.sigma, b)[0]
     together = _expectation(activation.sigma, a, b, c)
-    integral, _ = scipy.integrate.quad_vec(
-        lambda s: _expectation(activation.dsigma, a, b, s * c), 0, 1, epsabs=_LEFT_OUT, epsrel=_LEFT_OUT
-    )
+
+    def integrand(s: float) -> NDArray[np.float64]:
+        return _expectation(activation.dsigma, a, b, s * c)
+
+    integral, _ = scipy.integrate.quad_vec(integrand, 0, 1, epsabs=_LEFT_OUT, epsrel=_LEFT_OUT)
     rounding = _SERIES * _largest_moment(activation.sigma, a, b)
     return within("∂E[σσ]/∂c = E[σ′σ′]", together - apart, "=", c * integral, rounding)
 
@@ -228,7 +230,7 @@ def schur_order(A: NDArray, B: NDArray) -> Comparison:
 
 
 def within(
-    claim: str, left: NDArray, relation: str, right: NDArray, slack: float, premises: tuple[Comparison, ...] = ()
+    claim: str, left: ArrayLike, relation: str, right: ArrayLike, slack: float, premises: tuple[Comparison, ...] = ()
 ) -> Comparison:
     """A Comparison whose sides may be off by `slack`, an absolute number and not a share of the sides."""
     largest = max(np.abs(np.nan_to_num(side)).max() for side in (left, right))

@@ -102,7 +102,7 @@ def next_layer(
     skip, beta = net.limit_layer(h)
     P = net.patch_sums(S.transpose(2, 3, 0, 1), axes=2).transpose(2, 3, 0, 1)
     product, slope_product, e = pair_products(net.activation, P)
-    if as_printed == "index of A" and h == net.depth:
+    if as_printed == "index of A" and h == net.depth and below is not None:
         _, slope_product, _ = pair_products(net.activation, below)
     S_next = beta**2 * product
     if skip:
