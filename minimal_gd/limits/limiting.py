@@ -1,5 +1,6 @@
 """Every layer's Gram matrix at m → ∞, pair by pair of samples, with a bound on its error."""
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,8 @@ from minimal_gd.networks.base import Network
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
+# What errors of a variance do is told to first order, which is no bound if they are larger.
+_FIRST_ORDER = 2.0**-6
 # How long the products of the first layer take, next to all layers.
 _SHARE_OF_PRODUCTS = 1 / 8
 # So much of the series' coefficients is kept at a time, of all layers together.
@@ -62,7 +65,8 @@ def limiting(
     K : (H + 1, n, n) float64 array, or (H + 1, n, n2)
         Row h - 1 is Θ^(h), the limit of G^(h); row H - 1 is the paper's K^(H), the last row Θ^(H+1).
     error : float
-        Every entry of K, and of the covariances, is within this of the exact value.
+        Every entry of K, and of the covariances, is within this of the exact value; what an activation of the user's is
+        taken to be, `Activation` says. ∞ if too little is known of it.
     covariances : (H, n, n2) float64 array, for a convolution (H, n, n2, p, p); only if asked for
         Row h is the paper's K^(h), h < H, in a convolution K^(h)_ij,lr for positions l of x_i and r of x_j.
 
@@ -160,6 +164,8 @@ def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, t
     tail, best = tolerance * _SHARE, None
     while True:
         limits = profile(net, squares, channels, rho, tail, run)
+        if not all(layer.variance_error <= _FIRST_ORDER for layer in limits.layers) or math.isnan(limits.error):
+            limits = limits._replace(error=math.inf)
         best = limits if best is None or limits.error < best.error else best
         if best.error <= tolerance * max(1, best.largest) or tail <= SETTLED or best is not limits:
             return best
