@@ -258,7 +258,7 @@ def _by_trapezoids(sigma: Elementwise, dsigma: Elementwise, strip: float, s: NDA
     for some in np.array_split(s, math.ceil(len(s) / _ROWS)):
         value, radial, slope = (Trapezoids(f, strip)(some, 1) for f in (sigma, lambda u: u * dsigma(u), dsigma))
         parts.append((value.a[:, 0], value.second_moment, radial.second_moment, slope.second_moment, value.error))
-    return Single(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), 0.0)
+    return Single._make((*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), 0.0))
 
 
 @quietly

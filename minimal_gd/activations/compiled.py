@@ -49,11 +49,9 @@ def _constants(real: type, mantissa: int, smallest: float, high_bits: int, terms
     high = math.floor(math.log(2) * 2**high_bits) / 2**high_bits
     numbers = (0, 0.5, 1, 2, 3, 4, smallest, 1.5 * 2**mantissa, math.log(2), 1 / math.log(2))
     rest = (high, float(Decimal(2).ln() - Decimal(high)), math.sqrt(2) - 1)
-    return _Constants(
-        *map(real, numbers + rest),
-        tuple(real(1 / math.factorial(k)) for k in range(1, terms[0] + 1)),
-        tuple(real(2 / (2 * k + 1)) for k in range(terms[1])),
-    )
+    exponential = tuple(real(1 / math.factorial(k)) for k in range(1, terms[0] + 1))
+    logarithm = tuple(real(2 / (2 * k + 1)) for k in range(terms[1]))
+    return _Constants._make((*map(real, numbers + rest), exponential, logarithm))
 
 
 _DOUBLE = _constants(np.float64, mantissa=52, smallest=-745.2, high_bits=32, terms=(13, 11))
@@ -66,7 +64,7 @@ def _constants_of(x: float) -> _Constants:
 
 
 @overload(_constants_of)
-def _compile_constants_of(x):  # numba wants the lambda to have this very signature
+def _compile_constants_of(x: types.Type) -> Callable:  # numba wants the lambda to have this very signature
     constants = _SINGLE if x == types.float32 else _DOUBLE
     return lambda x: constants
 
@@ -77,7 +75,7 @@ def _power_of_two(k: float) -> float:
 
 
 @overload(_power_of_two)
-def _compile_power_of_two(k):
+def _compile_power_of_two(k: types.Type) -> Callable:
     if k == types.float32:
         return lambda k: np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
     return lambda k: np.int64((np.int64(k) + 1023) << 52).view(np.float64)

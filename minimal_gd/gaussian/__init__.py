@@ -8,14 +8,15 @@ import math
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy  # whose parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
 from minimal_gd._runtime import validate
-from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients, inverse, on_panels
-from minimal_gd.gaussian.quadrature import Elementwise
+from minimal_gd.gaussian.hermite import Coefficients, coefficients, inverse, on_panels
+from minimal_gd.gaussian.quadrature import ROUNDING, Elementwise
 
 # The standard normal density underflows beyond 38.6, so nothing is left outside [-38, 38]; the inner points
 # keep the adaptive rule from stepping over the bulk, and 0 is where a kink may be.
@@ -54,14 +55,16 @@ def expectation(f: Callable[[np.ndarray], np.ndarray]) -> float:
     def integrand(z: float) -> float:
         return float(f(np.array(z))) * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
-    options = {"epsabs": 0, "epsrel": 1e-13, "limit": 200, "full_output": True}
-    pieces = [scipy.integrate.quad(integrand, low, high, **options) for low, high in pairwise(_BREAKS)]
+    pieces = [
+        scipy.integrate.quad(integrand, low, high, epsabs=0, epsrel=1e-13, limit=200, full_output=True)
+        for low, high in pairwise(_BREAKS)
+    ]
     total = math.fsum(piece[0] for piece in pieces)
     if not math.isfinite(total):
         raise ValueError(f"f must have a finite expectation under N(0, 1), got {total}")
-    for _, _, _, *complaints in pieces:
-        if complaints:
-            warnings.warn(complaints[0], scipy.integrate.IntegrationWarning, stacklevel=3)
+    for piece in pieces:
+        if len(piece) > 3:
+            warnings.warn(piece[3], scipy.integrate.IntegrationWarning, stacklevel=3)
     return total
 
 
@@ -163,9 +166,7 @@ def _variances(name: str, value: ArrayLike) -> NDArray:
     return variance
 
 
-def _coefficients(
-    name: str, f: Elementwise, variance: NDArray, tail: float = math.inf, **options: float
-) -> Coefficients:
+def _coefficients(name: str, f: Elementwise, variance: NDArray, tail: float = math.inf, **options: Any) -> Coefficients:
     """Hermite coefficients for every variance, with a finite second moment; without a `tail`, just the first ones."""
     if not callable(f):
         raise TypeError(f"{name} must be a function of an array, got {validate.describe(f)}")

@@ -74,7 +74,7 @@ class Panels:
     def __init__(self, target: Target, scales: Scales, bounds: Bounds | None = None) -> None:
         self._target, self._scales, self._bounds = target, scales, bounds
         self._pieces, self._measured = resolve(target, scales, target.sigma is not None and bounds is None)
-        self._rules: dict[tuple[int, int], tuple[NDArray, NDArray, NDArray, NDArray]] = {}
+        self._rules: dict[tuple[int, float], tuple[NDArray, ...]] = {}
         self._proven: dict[int, Misfit] = {}
 
     def __call__(self, s: NDArray, terms: int) -> Expansion:
@@ -97,19 +97,19 @@ class Panels:
 
     def single(self, s: NDArray, wanted: float) -> Single:
         """Expectations over one variable, with an error of about `wanted`, relative to √E[σ²], where it can be had."""
-        moments = self._moments(s)
-        if self._bounds is None:
-            return self._with_errors(s, moments, self._measured, is_proven=False)
+        moments, bounds = self._moments(s), self._bounds
+        if bounds is None:
+            return self._with_errors(s, moments, self._measured, bounds)
         most = most_halvings(self._pieces, self._scales)
-        first = self._with_errors(s, moments, self._misfit(0), is_proven=True)
+        first = self._with_errors(s, moments, self._misfit(bounds, 0), bounds)
         # Errors fall with the square of the width of the cells, or slower.
         excess = max(first.slope_error, float(np.max(first.error * _inverse(np.sqrt(first.second_moment))))) / wanted
         halvings = min(most, max(0, math.ceil(math.log(max(excess, 1), 4))))
-        return first if halvings == 0 else self._with_errors(s, moments, self._misfit(halvings), is_proven=True)
+        return first if halvings == 0 else self._with_errors(s, moments, self._misfit(bounds, halvings), bounds)
 
-    def _misfit(self, halvings: int) -> Misfit:
+    def _misfit(self, bounds: Bounds, halvings: int) -> Misfit:
         if halvings not in self._proven:
-            self._proven[halvings] = bounded(self._target, self._pieces, self._scales, self._bounds, halvings)
+            self._proven[halvings] = bounded(self._target, self._pieces, self._scales, bounds, halvings)
         return self._proven[halvings]
 
     def _nodes(self, octave: int, terms: int) -> tuple[NDArray, ...]:
@@ -143,7 +143,7 @@ class Panels:
         moments = np.empty((5, len(s)))
         for octave, rows in _octaves(s):
             if octave is None:
-                at_zero = [finite(f, np.zeros(1))[0] for f in (self._target.sigma, self._target.dsigma)]
+                at_zero = [finite(f, np.zeros(1))[0] for f in (self._target.sigma, self._target.dsigma) if f]
                 moments[:, rows] = np.array([at_zero[0], at_zero[0] ** 2, 0, at_zero[1] ** 2, 0])[:, None]
                 continue
             x, weights, p, q, curvature = self._nodes(octave, 1)
@@ -165,7 +165,7 @@ class Panels:
         ends = np.abs(np.stack([self._pieces.low, self._pieces.high]))
         return ends.min(axis=0), ends.max(axis=0)
 
-    def _with_errors(self, s: NDArray, moments: NDArray, misfit: Misfit, is_proven: bool) -> Single:
+    def _with_errors(self, s: NDArray, moments: NDArray, misfit: Misfit, bounds: Bounds | None) -> Single:
         mean, second_moment, radial, slope_moment, curvature = moments
         error, slope_error = self._spread(misfit.value, s), self._spread(misfit.slope, s)
         # Errors are told relative to these: where nothing was seen, what may have been overlooked is the unit.
@@ -173,19 +173,15 @@ class Panels:
         slope_moment = np.where(slope_moment > 0, slope_moment, slope_error**2)
         simply = float(np.max(slope_error * _inverse(np.sqrt(slope_moment))))
         mixed = 2 * simply
-        if is_proven:
-            mixed = min(mixed, self._by_parts(s, error, misfit, radial, slope_moment, curvature))
+        if bounds is not None:
+            mixed = min(mixed, self._by_parts(s, error, misfit, bounds, radial, slope_moment, curvature))
         error = error * (1 + error * _inverse(np.sqrt(second_moment)) / 2) + 8 * ROUNDING * np.sqrt(second_moment)
         return Single(mean, second_moment, radial, slope_moment, error, mixed + simply**2)
 
-    def _by_parts(
-        self, s: NDArray, error: NDArray, misfit: Misfit, radial: NDArray, slope_moment: NDArray, curvature: NDArray
-    ) -> float:
+    def _by_parts(self, s: NDArray, error: NDArray, misfit: Misfit, bounds: Bounds, *moments: NDArray) -> float:
         """A bound of (E[e′(u)q(v)] + E[q(u)e′(v)]) over √(E[σ′(u)²] E[σ′(v)²])."""
         positive = s > 0
-        s, error, radial, slope_moment, curvature = (
-            array[positive] for array in (s, error, radial, slope_moment, curvature)
-        )
+        s, error, radial, slope_moment, curvature = (array[positive] for array in (s, error, *moments))
         if len(s) == 0:
             return 0.0
         per_norm = _inverse(np.sqrt(slope_moment))
@@ -205,10 +201,10 @@ class Panels:
             # jumps of p
             farthest = np.abs(edges) / s[:, None] + 1
             steepest = np.minimum(
-                self._bounds.lipschitz,
+                bounds.lipschitz,
                 np.abs(finite(self._target.dsigma, np.zeros(1)))
                 + slope_jumps.sum()
-                + self._bounds.smoothness * s.max() * farthest,
+                + bounds.smoothness * s.max() * farthest,
             )
             steps = ((density(edges / s[:, None]) * steepest) @ value_jumps) / s
         return 2 * (smooth + jumps + float(np.max(steps * per_norm) * np.max(per_norm)))
@@ -245,7 +241,9 @@ def _inverse(norm: NDArray) -> NDArray:
 def _octaves(s: NDArray) -> list[tuple[int | None, NDArray]]:
     """Which s are in [2^j/2, 2^j), by j; None for those that are 0."""
     exponent = np.frexp(s)[1]
-    octaves = [(int(j), np.flatnonzero((exponent == j) & (s > 0))) for j in np.unique(exponent[s > 0])]
+    octaves: list[tuple[int | None, NDArray]] = [
+        (int(j), np.flatnonzero((exponent == j) & (s > 0))) for j in np.unique(exponent[s > 0])
+    ]
     zero = np.flatnonzero(s == 0)
     return [*octaves, (None, zero)] if len(zero) else octaves
 

@@ -165,7 +165,7 @@ def resolve(target: Target, scales: Scales, must_resolve: bool) -> tuple[Pieces,
         if target.sigma is not None:
             pieces = _with_chords(target.sigma, pieces, ~is_good)
         done.append((pieces.some(is_last), _Seen(*(array[is_last] for array in seen))))
-        count += np.count_nonzero(is_last)
+        count += int(np.count_nonzero(is_last))
         low, high, middle = low[~is_last], high[~is_last], (low + high)[~is_last] / 2
         low, high, sizes = np.append(low, middle), np.append(middle, high), np.tile(sizes[:, ~is_last], 2)
     pieces, seen = (
