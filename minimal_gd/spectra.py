@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy  # whose parts are loaded when they are first used
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh
 
 from minimal_gd import data
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.content import by_content
 from minimal_gd.gram import power_of_two
 from minimal_gd.networks.base import Network
@@ -42,7 +42,7 @@ class Spectrum:
     smallest: float
     largest: float
     error: float
-    eigenvalues: NDArray | None
+    eigenvalues: Array | None
     reason: str | None
 
     @property
@@ -58,11 +58,7 @@ class Spectrum:
 
 @validate.quietly
 def spectrum(
-    K: NDArray,
-    error: float = 0.0,
-    net: Network | None = None,
-    X: NDArray | None = None,
-    tolerance: float | None = None,
+    K: Array, error: float = 0.0, net: Network | None = None, X: Array | None = None, tolerance: float | None = None
 ) -> Spectrum:
     """Return λ_min, λ_max and, for n up to FULL_SPECTRUM_LIMIT, all eigenvalues of K.
 
@@ -115,7 +111,7 @@ def spectrum(
     return Spectrum(float(smallest), float(largest), float(bound), eigenvalues, reason)
 
 
-def _extremes(K: NDArray) -> tuple[float, float]:
+def _extremes(K: Array) -> tuple[float, float]:
     """λ_min by Lanczos on the inverse, through a Cholesky factor; by LAPACK where there is none."""
     n = len(K)
     if not K.any():  # ARPACK refuses it
@@ -133,7 +129,7 @@ def _extremes(K: NDArray) -> tuple[float, float]:
     return smallest, largest
 
 
-def _reason(net: Network | None, X: NDArray | None, tolerance: float) -> str:
+def _reason(net: Network | None, X: Array | None, tolerance: float) -> str:
     if X is not None:
         pairs = data.parallel_pairs(X.reshape(len(X), -1), tolerance)
         if pairs:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 from numba.extending import overload
-from numpy.typing import NDArray
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.compiling import contracted_kernel
 from minimal_gd.activations import functions as sigmas
 
@@ -127,7 +127,7 @@ def _log_of_one_and(e: float) -> float:
 
 
 @contracted_kernel
-def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
+def softplus(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s log(1 + e^z), and fill `slope` with s / (1 + e^(-z))."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -138,7 +138,7 @@ def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
+def sigmoid(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s p, p = 1 / (1 + e^(-z)), and fill `slope` with s p (1 - p)."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -149,7 +149,7 @@ def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def silu(z: NDArray, slope: NDArray, scale: float) -> None:
+def silu(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s z p, p = 1 / (1 + e^(-z)), and fill `slope` with s p (1 + z (1 - p))."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -160,7 +160,7 @@ def silu(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
+def tanh(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s tanh z, and fill `slope` with s / cosh(z)².
 
     With E = e^(-2|z|) - 1 = (2^k - 1) + 2^k μ, where nothing cancels: tanh |z| = -E/(2 + E), and 1/cosh(z)² =
@@ -177,7 +177,7 @@ def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def relu(z: NDArray, slope: NDArray, scale: float) -> None:
+def relu(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s max(z, 0), and fill `slope` with s where z ≥ 0, else 0."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -187,7 +187,7 @@ def relu(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 # A twin belongs to a pair (σ, σ′).
-_TWINS: dict[tuple[Callable, Callable], Callable[[NDArray, NDArray, float], None]] = {
+_TWINS: dict[tuple[Callable, Callable], Callable[[Array, Array, float], None]] = {
     (sigmas.softplus, sigmas.softplus_slope): softplus,
     (sigmas.sigmoid, sigmas.sigmoid_slope): sigmoid,
     (sigmas.silu, sigmas.silu_slope): silu,
@@ -196,7 +196,7 @@ _TWINS: dict[tuple[Callable, Callable], Callable[[NDArray, NDArray, float], None
 }
 
 
-def twin_of(sigma: Callable, dsigma: Callable) -> Callable[[NDArray, NDArray, float], None] | None:
+def twin_of(sigma: Callable, dsigma: Callable) -> Callable[[Array, Array, float], None] | None:
     """Return the compiled twin of a pair, or None.
 
     It takes z and slope, C-contiguous 1-D arrays of float32 or float64, both written, and a scale of their dtype.

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from numpy.typing import NDArray
-
 from minimal_gd import gram
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks import Network
 from minimal_gd.parameters import Parameters
@@ -32,8 +31,8 @@ class Example(Generic[N]):
     """
 
     net: N
-    X: NDArray
-    y: NDArray
+    X: Array
+    y: Array
     steps: int
 
     @cached_property
@@ -42,12 +41,12 @@ class Example(Generic[N]):
         return self.net.init(0)
 
     @cached_property
-    def K(self) -> NDArray:
+    def K(self) -> Array:
         """Θ^(1), …, Θ^(H+1)."""
         return gram.limiting(self.net, self.X)[0]
 
     @property
-    def K_H(self) -> NDArray:
+    def K_H(self) -> Array:
         """K^(H)."""
         return self.K[self.net.depth - 1]
 
@@ -57,7 +56,7 @@ class Example(Generic[N]):
         return premises.smallest_eigenvalue(self.K_H)
 
     @cached_property
-    def G(self) -> NDArray:
+    def G(self) -> Array:
         """ΣG^(h)(0) over the layers that are trained."""
         return gram.total(self.net, self.params, self.X)
 
@@ -83,26 +82,26 @@ class Example(Generic[N]):
         return certificates.observed_descent(*self.everything, step_size, self.steps, normalisation="mean")
 
     @property
-    def u(self) -> NDArray:
+    def u(self) -> Array:
         """u(0)."""
         return self.step.u
 
     @property
-    def residual(self) -> NDArray:
+    def residual(self) -> Array:
         """y - u(0)."""
         return self.step.residual
 
     @property
-    def limit(self) -> tuple[N, NDArray]:
+    def limit(self) -> tuple[N, Array]:
         """What the limit of infinite width depends on: the network, of any width, and its inputs."""
         return self.net, self.X
 
     @property
-    def at_start(self) -> tuple[N, Parameters, NDArray]:
+    def at_start(self) -> tuple[N, Parameters, Array]:
         """The network as it starts, and its inputs."""
         return self.net, self.params, self.X
 
     @property
-    def everything(self) -> tuple[N, Parameters, NDArray, NDArray]:
+    def everything(self) -> tuple[N, Parameters, Array, Array]:
         """What most functions take."""
         return self.net, self.params, self.X, self.y

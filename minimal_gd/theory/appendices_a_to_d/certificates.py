@@ -9,9 +9,9 @@ from collections.abc import Sized
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd import gram
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent import gradient_descent
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
@@ -25,7 +25,7 @@ Recorded = TypeVar("Recorded", bound=Sized)
 
 
 def observed_descent(
-    net: Network, params: Parameters, X: NDArray, y: NDArray, step_size: float, steps: int, **options: Any
+    net: Network, params: Parameters, X: Array, y: Array, step_size: float, steps: int, **options: Any
 ) -> Trajectory:
     """A run that records what the certificates need: predictions, distances, and every G^(h)(k).
 
@@ -59,7 +59,7 @@ def observed_descent(
 
 
 def of_run(
-    net: Network, run: Trajectory, y: NDArray, K_H: NDArray, open_constants: OpenConstants = OPEN
+    net: Network, run: Trajectory, y: Array, K_H: Array, open_constants: OpenConstants = OPEN
 ) -> tuple[Comparison, ...]:
     """All certificates of a run, each over all of its observed steps.
 
@@ -93,7 +93,7 @@ def of_run(
     return initial, stable, positive_gram(net, run, K_H), I_2, second_order
 
 
-def initial_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: OpenConstants = OPEN) -> Comparison:
+def initial_gram(net: Network, run: Trajectory, K_H: Array, open_constants: OpenConstants = OPEN) -> Comparison:
     """‖G^(H)(0) - K^(H)‖_2 ≤ λ/4: the first closeness fact, as Lemmas B.2, C.2 and D.2 promise it for wide nets.
 
     Paper: Appendix A.
@@ -104,7 +104,7 @@ def initial_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: Op
     return compare("‖G^(H)(0) - K^(H)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=(wide,))
 
 
-def stable_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: OpenConstants = OPEN) -> Comparison:
+def stable_gram(net: Network, run: Trajectory, K_H: Array, open_constants: OpenConstants = OPEN) -> Comparison:
     """‖G^(H)(k) - G^(H)(0)‖_2 ≤ λ/4 at every observed step k > 0: the second closeness fact.
 
     Lemmas B.4, C.4 and D.4 promise it for wide nets and small steps.
@@ -121,7 +121,7 @@ def stable_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: Ope
     return compare("‖G^(H)(k) - G^(H)(0)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=asked)
 
 
-def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
+def positive_gram(net: Network, run: Trajectory, K_H: Array) -> Comparison:
     """λ_min(G^(H)(k)) ≥ λ/2 at every observed step: what the two closeness facts are for, λ - λ/4 - λ/4.
 
     Paper: Appendix A.
@@ -132,7 +132,7 @@ def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
     return compare("λ_min(G^(H)(k)) ≥ λ/2", left, "≥", smallest / 2, premises=asked)
 
 
-def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple[Comparison, Comparison]:
+def budgets(net: Network, run: Trajectory, y: Array, smallest: float) -> tuple[Comparison, Comparison]:
     """‖I_2(k)‖ ≤ ηλ‖y - u(k)‖/8 and ‖u(k+1) - u(k)‖² ≤ ηλ‖y - u(k)‖²/8 at the observed steps that another follows.
 
     For a run of the mean loss, G/n stands for G, and λ is that of the limit over n too.
@@ -152,7 +152,7 @@ def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple
     )
 
 
-def summed_grams(net: Network, run: Trajectory) -> NDArray:
+def summed_grams(net: Network, run: Trajectory) -> Array:
     """ΣG^(h)(k) over the layers that are trained, at every observed step, (j, n, n); over n for the mean loss."""
     G = np.array(require(run.observed, "observed"))[:, : net.depth + net.train_output].sum(axis=1)
     return G / len(G[0]) if run.normalisation == "mean" else G
@@ -184,7 +184,7 @@ def require_loss(run: Trajectory, normalisation: str) -> None:
         raise ValueError(f"run must be of {whose}, normalisation={normalisation!r}, got {run.normalisation!r}")
 
 
-def _last_grams(net: Network, run: Trajectory) -> NDArray:
+def _last_grams(net: Network, run: Trajectory) -> Array:
     """G^(H)(k) at every observed step, (j, n, n)."""
     require_loss(run, "sum")
     return np.array(require(run.observed, "observed"))[:, net.depth - 1]

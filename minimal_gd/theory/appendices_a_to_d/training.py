@@ -12,9 +12,9 @@ so do the bounds.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
@@ -26,7 +26,7 @@ from minimal_gd.theory.sections_3_and_4.dynamics import DescentStep
 from minimal_gd.theory.sections_5_to_7 import theorems
 
 
-def gradient_bounds(net: Network, given: InitialConstants) -> NDArray:
+def gradient_bounds(net: Network, given: InitialConstants) -> Array:
     """b_h ≥ ‖∂u_i/∂W^(h)‖_F for h = 1, …, H, and b_{H+1} ≥ ‖∂u_i/∂a‖, where the constants at most double.
 
     With ∂u_i/∂W^(h) = δ ⊗ φ, ‖φ‖ ≤ 2 √q c_x0, ‖δ‖ ≤ β_h L ‖∂u_i/∂x^(h)‖/√m, and ‖∂u_i/∂x^(h)‖ ≤ 2 a_20 √m times c_x
@@ -70,7 +70,7 @@ def doubling_radius(net: Network, given: InitialConstants) -> float:
 
 
 def weight_drift(
-    net: Network, run: Trajectory, X: NDArray, smallest: float, given: InitialConstants | None = None
+    net: Network, run: Trajectory, X: Array, smallest: float, given: InitialConstants | None = None
 ) -> Comparison:
     """‖W^(h)(s) - W^(h)(0)‖_F, ‖a(s) - a(0)‖_2 ≤ R′_h √m at every step s, R′_h = 4 b_h √n ‖y - u(0)‖/(λ√m).
 
