@@ -71,6 +71,12 @@ def test_every_activation_is_the_same_after_the_trip(activation, trip):
 
 
 @every_trip
+def test_a_leaky_relu_computes_the_same_after_the_trip(trip):
+    net = mgd.FullyConnected(3, 5, 2, mgd.activations.leaky_relu(0.1))
+    assert_same(net, trip(net))
+
+
+@every_trip
 def test_a_closed_form_that_is_equal_to_relus_gives_its_limits(trip):
     form = trip(dataclasses.replace(closed_forms.RELU, radial=np.copy))
     net = mgd.FullyConnected(3, 5, 2, mgd.Activation(sigmas.relu, sigmas.relu_slope, lipschitz=1.0, closed_form=form))
