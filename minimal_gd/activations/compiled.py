@@ -64,7 +64,7 @@ def _constants_of(x: float) -> _Constants:
 
 
 @overload(_constants_of)
-def _compile_constants_of(x: types.Type) -> Callable:  # numba wants the lambda to have this very signature
+def _compile_constants_of(x):  # type: ignore[no-untyped-def]  # numba wants the lambda's very signature
     constants = _SINGLE if x == types.float32 else _DOUBLE
     return lambda x: constants
 
@@ -75,7 +75,7 @@ def _power_of_two(k: float) -> float:
 
 
 @overload(_power_of_two)
-def _compile_power_of_two(k: types.Type) -> Callable:
+def _compile_power_of_two(k):  # type: ignore[no-untyped-def]  # as above
     if k == types.float32:
         return lambda k: np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
     return lambda k: np.int64((np.int64(k) + 1023) << 52).view(np.float64)
