@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from minimal_gd.activations import ACTIVATIONS
-from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients, on_panels
+from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients
 
 Elementwise = Callable[[NDArray], NDArray]
 
@@ -72,7 +72,7 @@ def compute(options: SimpleNamespace) -> common.Numbers:
 
 def first_terms(f: Elementwise, s: NDArray, count: int) -> Coefficients:
     """Exactly `count` coefficients of f(s·)."""
-    return coefficients(on_panels(f, s), s, tail=2.0, terms=count, least=count)
+    return coefficients(f, s, tail=2.0, terms=count, least=count)
 
 
 def in_the_plane(f: Elementwise, s: float, t: float, rho: float, nodes: int) -> float:

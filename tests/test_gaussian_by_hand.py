@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import IntegrationWarning
 
 from minimal_gd import gaussian
-from minimal_gd.gaussian.hermite import ROUNDING, coefficients, on_panels
+from minimal_gd.gaussian.hermite import ROUNDING, coefficients
 
 # ---------------------------------------------------------------------- one function of one variable
 
@@ -168,7 +168,7 @@ def test_the_bound_is_the_sum_of_what_is_missing_of_the_quadratures_errors_and_o
     a, b = 0.25, 2.25
     value, error = gaussian.product(f, f, a, b, rho * 0.75, tolerance)
     s = np.sqrt([a, b])
-    series = coefficients(on_panels(f, s), s, tolerance, abs(rho))
+    series = coefficients(f, s, tolerance, abs(rho))
     e, d = series.error
     norm, other_norm = np.sqrt(series.second_moment)
     products = np.polynomial.Polynomial(series.a.prod(axis=0))

@@ -11,7 +11,7 @@ from scipy.special import factorial
 from scipy.stats import poisson
 
 from minimal_gd.gaussian import hermite
-from minimal_gd.gaussian.hermite import ROUNDING, SETTLED, on_panels
+from minimal_gd.gaussian.hermite import ROUNDING, SETTLED, coefficients, on_panels
 
 
 def exp_coefficients(s, terms):
@@ -22,10 +22,6 @@ def exp_coefficients(s, terms):
 def jumps(u):
     """Elsewhere than at 0."""
     return np.where(u > 0.3, 2.0, 0.0)
-
-
-def coefficients(f, s, tail, *arguments, **options):
-    return hermite.coefficients(on_panels(f, s), s, tail, *arguments, **options)
 
 
 def resolve(f, s, tail, **options):

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.arrays import Array
-from minimal_gd.gaussian.hermite import Coefficients, coefficients, inverse, on_panels
+from minimal_gd.gaussian.hermite import Coefficients, coefficients, inverse
 from minimal_gd.gaussian.quadrature import ROUNDING, Elementwise
 
 # The standard normal density underflows beyond 38.6, so nothing is left outside [-38, 38]; the inner points
@@ -172,7 +172,7 @@ def _coefficients(name: str, f: Elementwise, variance: Array, tail: float = math
     if not callable(f):
         raise TypeError(f"{name} must be a function of an array, got {validate.describe(f)}")
     s = np.sqrt(variance)
-    series = coefficients(on_panels(f, s), s, tail, **options)
+    series = coefficients(f, s, tail, **options)
     validate.finite_result(series.second_moment, "second moments", f"{name} and its variances")
     return series
 

@@ -91,11 +91,16 @@ def on_panels(f: Elementwise, s: NDArray) -> Expand:
 
 
 def coefficients(
-    expand: Expand, s: NDArray, tail: float, rho: float = 1.0, terms: int = 32, least: int = 1
+    f: Elementwise, s: NDArray, tail: float, rho: float = 1.0, terms: int = 32, least: int = 1
 ) -> Coefficients:
     """Hermite coefficients of f(s·) for every s, until what is left of the series is below `tail`.
 
-    Parameters and errors are those of `resolve`.
+    Parameters
+    ----------
+    f : callable
+        Takes a float64 array of any shape and returns f of each entry. It is looked at on panels (`on_panels`).
+
+    The other parameters, and the errors, are those of `resolve`.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def coefficients(
     def keep(rows: NDArray, part: Coefficients) -> None:
         parts[rows[0]] = rows, part
 
-    resolve(expand, s, tail, rho, terms, least, visit=keep)
+    resolve(on_panels(f, s), s, tail, rho, terms, least, visit=keep)
     order = np.argsort(np.concatenate([rows for rows, _ in parts.values()]))
     arrays = zip(*(part for _, part in parts.values()), strict=True)
     return Coefficients(*(np.concatenate(array)[order] for array in arrays))
