@@ -4,6 +4,7 @@ import ast
 import configparser
 import graphlib
 import os
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -126,6 +127,27 @@ def test_the_workflow_runs_what_is_run_before_a_change_lands():
         for line in workflow.splitlines()
         if line.strip().startswith(("python:", 'python-version: "'))
     )
+
+
+def test_types_are_checked_strictly_before_a_change_lands_and_found_where_the_package_is_edited():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["mypy"].getboolean("strict")
+    waived = [name for name in setup.sections() if name.startswith("mypy-minimal_gd")]
+    assert waived == ["mypy-minimal_gd.minimal"]  # it is written to be read, without a declaration
+    # With this, and the package beside setup.cfg, setuptools installs a path; otherwise a hook, which only Python runs.
+    assert setup["options"]["package_dir"].split() == ["=", "."]
+    make_lint = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nlint:")[1].split("\n\n")[0]
+    for tool, command in (("ruff", "ruff check"), ("mypy", "mypy minimal_gd"), ("pyright", ".ci/readme_types.py")):
+        assert f"{tool}>=" in setup["options.extras_require"]["lint"]
+        assert command in make_lint
+    assert "make lint\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_whatever_mypy_is_told_to_overlook_has_its_reason():
+    lines = [line for path in MODULES for line in path.read_text(encoding="utf-8").splitlines()]
+    overlooked = [line for line in lines if "type: ignore" in line]
+    assert [line for line in overlooked if not re.search(r"# type: ignore\[[a-z-]+\]  # \w+", line)] == []
 
 
 def test_the_first_target_of_the_makefile_is_help():

@@ -6,9 +6,9 @@ from functools import cached_property, partial
 from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.validate import boolean, describe, integer, quietly, real_array, real_number
 from minimal_gd.activations import compiled as fused
 from minimal_gd.activations import functions
@@ -37,7 +37,7 @@ from minimal_gd.gaussian.panels import Panels, Single
 from minimal_gd.gaussian.piecewise import Bounds, Scales, Target
 from minimal_gd.gaussian.quadrature import Expand, Trapezoids, suits_trapezoids
 
-Elementwise = Callable[[NDArray], NDArray]
+Elementwise = Callable[[Array], Array]
 
 # σ and σ′ are applied to this many entries at a time: their temporaries stay in the cache, whatever the problem.
 _TILE = 16384
@@ -152,15 +152,15 @@ class Activation:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _fused=fused.twin_of(state["_sigma"], state["_dsigma"]))
 
-    def sigma(self, z: NDArray) -> NDArray:
+    def sigma(self, z: Array) -> Array:
         """σ(z), entry by entry; float32 stays float32, integers become float64."""
         return _evaluate(self._sigma, z)
 
-    def dsigma(self, z: NDArray) -> NDArray:
+    def dsigma(self, z: Array) -> Array:
         """σ′(z), entry by entry; float32 stays float32, integers become float64."""
         return _evaluate(self._dsigma, z)
 
-    def apply(self, z: NDArray, slope: NDArray, scale: float = 1.0) -> None:
+    def apply(self, z: Array, slope: Array, scale: float = 1.0) -> None:
         """Replace `z` by s σ(z) and fill `slope` with s σ′(z), allocating nothing that grows with them.
 
         Parameters
@@ -199,7 +199,7 @@ class Activation:
         _, single = self.expansions(one[0, 0], math.inf)
         return single.second_moment.item()
 
-    def expansions(self, s: NDArray, wanted: float) -> tuple[Expand, Single]:
+    def expansions(self, s: Array, wanted: float) -> tuple[Expand, Single]:
         """What a Hermite series needs, of an activation without a closed form.
 
         Parameters
@@ -253,16 +253,16 @@ def _places(name: str, values: Iterable[float]) -> tuple[float, ...]:
     return tuple(sorted({real_number(name, place, "an iterable of finite numbers") for place in places}))
 
 
-def _by_trapezoids(sigma: Elementwise, dsigma: Elementwise, strip: float, s: NDArray) -> Single:
+def _by_trapezoids(sigma: Elementwise, dsigma: Elementwise, strip: float, s: Array) -> Single:
     parts = []
     for some in np.array_split(s, math.ceil(len(s) / _ROWS)):
         value, radial, slope = (Trapezoids(f, strip)(some, 1) for f in (sigma, lambda u: u * dsigma(u), dsigma))
         parts.append((value.a[:, 0], value.second_moment, radial.second_moment, slope.second_moment, value.error))
-    return Single(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), 0.0)
+    return Single._make((*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), 0.0))
 
 
 @quietly
-def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
+def _evaluate(function: Elementwise, z: Array) -> Array:
     z = z if np.iscomplexobj(z) else real_array("z", z)
     return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)
 
@@ -345,13 +345,7 @@ _BUILT_IN = (
         closed_form=closed_forms.SINCOS,
     ),
     Activation(
-        relu,
-        relu_slope,
-        "relu",
-        lipschitz=1.0,
-        smoothness=math.inf,
-        analytic=False,
-        closed_form=closed_forms.RELU,
+        relu, relu_slope, "relu", lipschitz=1.0, smoothness=math.inf, analytic=False, closed_form=closed_forms.RELU
     ),
     Activation(
         np.positive,

@@ -246,11 +246,7 @@ SINCOS = ClosedForm(
     radial_curvature=np.copy,
 )
 IDENTITY = ClosedForm(
-    np.zeros_like,
-    identity_products,
-    radial=np.copy,
-    curvature=np.zeros_like,
-    radial_curvature=np.zeros_like,
+    np.zeros_like, identity_products, radial=np.copy, curvature=np.zeros_like, radial_curvature=np.zeros_like
 )
 SQUARE = ClosedForm(
     np.copy,

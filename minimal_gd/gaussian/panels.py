@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import NDArray
 from scipy import special
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.gaussian.piecewise import Bounds, Misfit, Scales, Target, bounded, most_halvings, resolve
 from minimal_gd.gaussian.quadrature import REACH, ROUNDING, Expansion, density, finite, hermite_sums
 
@@ -47,11 +47,11 @@ class Single(NamedTuple):
         comes on top of those of the coefficients.
     """
 
-    mean: NDArray
-    second_moment: NDArray
-    radial: NDArray
-    slope_moment: NDArray
-    error: NDArray
+    mean: Array
+    second_moment: Array
+    radial: Array
+    slope_moment: Array
+    error: Array
     slope_error: float
 
 
@@ -74,10 +74,10 @@ class Panels:
     def __init__(self, target: Target, scales: Scales, bounds: Bounds | None = None) -> None:
         self._target, self._scales, self._bounds = target, scales, bounds
         self._pieces, self._measured = resolve(target, scales, target.sigma is not None and bounds is None)
-        self._rules: dict[tuple[int, int], tuple[NDArray, NDArray, NDArray, NDArray]] = {}
+        self._rules: dict[tuple[int, float], tuple[Array, ...]] = {}
         self._proven: dict[int, Misfit] = {}
 
-    def __call__(self, s: NDArray, terms: int) -> Expansion:
+    def __call__(self, s: Array, terms: int) -> Expansion:
         """The first coefficients of q(s·), and their error; without σ, with that of q."""
         a, second_moment = np.zeros((len(s), terms)), np.empty(len(s))
         for octave, rows in _octaves(s):
@@ -95,24 +95,24 @@ class Panels:
             error += self._spread(self._measured.slope, s)
         return Expansion(a, second_moment, error)
 
-    def single(self, s: NDArray, wanted: float) -> Single:
+    def single(self, s: Array, wanted: float) -> Single:
         """Expectations over one variable, with an error of about `wanted`, relative to √E[σ²], where it can be had."""
-        moments = self._moments(s)
-        if self._bounds is None:
-            return self._with_errors(s, moments, self._measured, is_proven=False)
+        moments, bounds = self._moments(s), self._bounds
+        if bounds is None:
+            return self._with_errors(s, moments, self._measured, bounds)
         most = most_halvings(self._pieces, self._scales)
-        first = self._with_errors(s, moments, self._misfit(0), is_proven=True)
+        first = self._with_errors(s, moments, self._misfit(bounds, 0), bounds)
         # Errors fall with the square of the width of the cells, or slower.
         excess = max(first.slope_error, float(np.max(first.error * _inverse(np.sqrt(first.second_moment))))) / wanted
         halvings = min(most, max(0, math.ceil(math.log(max(excess, 1), 4))))
-        return first if halvings == 0 else self._with_errors(s, moments, self._misfit(halvings), is_proven=True)
+        return first if halvings == 0 else self._with_errors(s, moments, self._misfit(bounds, halvings), bounds)
 
-    def _misfit(self, halvings: int) -> Misfit:
+    def _misfit(self, bounds: Bounds, halvings: int) -> Misfit:
         if halvings not in self._proven:
-            self._proven[halvings] = bounded(self._target, self._pieces, self._scales, self._bounds, halvings)
+            self._proven[halvings] = bounded(self._target, self._pieces, self._scales, bounds, halvings)
         return self._proven[halvings]
 
-    def _nodes(self, octave: int, terms: int) -> tuple[NDArray, ...]:
+    def _nodes(self, octave: int, terms: int) -> tuple[Array, ...]:
         """Nodes and weights, (nodes,), for 2^octave/2 ≤ s < 2^octave, and p, q and q′ there."""
         widest = _half_width(2 ** math.ceil(math.log2(terms))) * 2.0 ** (octave - 1)
         key = octave, widest
@@ -120,7 +120,7 @@ class Panels:
             self._rules[key] = self._new_nodes(REACH * min(2.0**octave, self._scales.largest), widest)
         return self._rules[key]
 
-    def _new_nodes(self, reach: float, widest: float) -> tuple[NDArray, ...]:
+    def _new_nodes(self, reach: float, widest: float) -> tuple[Array, ...]:
         pieces = self._pieces
         inside = np.flatnonzero((pieces.high > -reach) & (pieces.low < reach))
         half = (pieces.high - pieces.low)[inside] / 2
@@ -138,12 +138,12 @@ class Panels:
         ]
         return x.reshape(-1), ((half * share)[:, None] * weight).reshape(-1), *values
 
-    def _moments(self, s: NDArray) -> NDArray:
+    def _moments(self, s: Array) -> Array:
         """E[p], E[p²], E[u²q²], E[q²] and E[q′²], (5, g)."""
         moments = np.empty((5, len(s)))
         for octave, rows in _octaves(s):
             if octave is None:
-                at_zero = [finite(f, np.zeros(1))[0] for f in (self._target.sigma, self._target.dsigma)]
+                at_zero = [finite(f, np.zeros(1))[0] for f in (self._target.sigma, self._target.dsigma) if f]
                 moments[:, rows] = np.array([at_zero[0], at_zero[0] ** 2, 0, at_zero[1] ** 2, 0])[:, None]
                 continue
             x, weights, p, q, curvature = self._nodes(octave, 1)
@@ -151,7 +151,7 @@ class Panels:
             moments[:, rows] = _averages(integrands, x, weights, s[rows])
         return moments
 
-    def _spread(self, misfit: NDArray, s: NDArray) -> NDArray:
+    def _spread(self, misfit: Array, s: Array) -> Array:
         """√E[e(u)²] at most, (g,), if |e| is at most so much in every panel."""
         inner, outer = self._distances()
         result = np.zeros(len(s))
@@ -160,12 +160,12 @@ class Panels:
             result[row] = math.sqrt(probability @ misfit**2)
         return result
 
-    def _distances(self) -> tuple[NDArray, NDArray]:
+    def _distances(self) -> tuple[Array, Array]:
         """How far from 0 the panels begin and end."""
         ends = np.abs(np.stack([self._pieces.low, self._pieces.high]))
         return ends.min(axis=0), ends.max(axis=0)
 
-    def _with_errors(self, s: NDArray, moments: NDArray, misfit: Misfit, is_proven: bool) -> Single:
+    def _with_errors(self, s: Array, moments: Array, misfit: Misfit, bounds: Bounds | None) -> Single:
         mean, second_moment, radial, slope_moment, curvature = moments
         error, slope_error = self._spread(misfit.value, s), self._spread(misfit.slope, s)
         # Errors are told relative to these: where nothing was seen, what may have been overlooked is the unit.
@@ -173,19 +173,15 @@ class Panels:
         slope_moment = np.where(slope_moment > 0, slope_moment, slope_error**2)
         simply = float(np.max(slope_error * _inverse(np.sqrt(slope_moment))))
         mixed = 2 * simply
-        if is_proven:
-            mixed = min(mixed, self._by_parts(s, error, misfit, radial, slope_moment, curvature))
+        if bounds is not None:
+            mixed = min(mixed, self._by_parts(s, error, misfit, bounds, radial, slope_moment, curvature))
         error = error * (1 + error * _inverse(np.sqrt(second_moment)) / 2) + 8 * ROUNDING * np.sqrt(second_moment)
         return Single(mean, second_moment, radial, slope_moment, error, mixed + simply**2)
 
-    def _by_parts(
-        self, s: NDArray, error: NDArray, misfit: Misfit, radial: NDArray, slope_moment: NDArray, curvature: NDArray
-    ) -> float:
+    def _by_parts(self, s: Array, error: Array, misfit: Misfit, bounds: Bounds, *moments: Array) -> float:
         """A bound of (E[e′(u)q(v)] + E[q(u)e′(v)]) over √(E[σ′(u)²] E[σ′(v)²])."""
         positive = s > 0
-        s, error, radial, slope_moment, curvature = (
-            array[positive] for array in (s, error, radial, slope_moment, curvature)
-        )
+        s, error, radial, slope_moment, curvature = (array[positive] for array in (s, error, *moments))
         if len(s) == 0:
             return 0.0
         per_norm = _inverse(np.sqrt(slope_moment))
@@ -205,15 +201,15 @@ class Panels:
             # jumps of p
             farthest = np.abs(edges) / s[:, None] + 1
             steepest = np.minimum(
-                self._bounds.lipschitz,
+                bounds.lipschitz,
                 np.abs(finite(self._target.dsigma, np.zeros(1)))
                 + slope_jumps.sum()
-                + self._bounds.smoothness * s.max() * farthest,
+                + bounds.smoothness * s.max() * farthest,
             )
             steps = ((density(edges / s[:, None]) * steepest) @ value_jumps) / s
         return 2 * (smooth + jumps + float(np.max(steps * per_norm) * np.max(per_norm)))
 
-    def _jumps(self) -> tuple[NDArray, NDArray, NDArray]:
+    def _jumps(self) -> tuple[Array, Array, Array]:
         """The inner edges, and how far p and q jump there."""
         value, slope = (
             np.abs(chebyshev.chebval(-1.0, coefficients[:, 1:]) - chebyshev.chebval(1.0, coefficients[:, :-1]))
@@ -221,7 +217,7 @@ class Panels:
         )
         return self._pieces.low[1:], value, slope
 
-    def _near(self, misfit: NDArray, s: NDArray, deviations: float) -> NDArray:
+    def _near(self, misfit: Array, s: Array, deviations: float) -> Array:
         """E[|e(u)|] at most, (g,), if u has the deviation s, or less, and a mean of at most so many deviations."""
         inner, _ = self._distances()
         order = np.argsort(inner)
@@ -229,7 +225,7 @@ class Panels:
         return np.array([2 * special.ndtr(-np.maximum(inner[order] / one - deviations, 0)) @ steps for one in s])
 
 
-def _averages(integrands: NDArray, x: NDArray, weights: NDArray, s: NDArray) -> NDArray:
+def _averages(integrands: Array, x: Array, weights: Array, s: Array) -> Array:
     """Integrals against the density of N(0, s²), (m, g), of what has the values (m, nodes) at the nodes."""
     averages = np.empty((len(integrands), len(s)))
     for some in np.array_split(np.arange(len(s)), math.ceil(len(s) * len(x) / _BLOCK)):
@@ -238,14 +234,16 @@ def _averages(integrands: NDArray, x: NDArray, weights: NDArray, s: NDArray) -> 
     return averages
 
 
-def _inverse(norm: NDArray) -> NDArray:
+def _inverse(norm: Array) -> Array:
     return np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
-def _octaves(s: NDArray) -> list[tuple[int | None, NDArray]]:
+def _octaves(s: Array) -> list[tuple[int | None, Array]]:
     """Which s are in [2^j/2, 2^j), by j; None for those that are 0."""
     exponent = np.frexp(s)[1]
-    octaves = [(int(j), np.flatnonzero((exponent == j) & (s > 0))) for j in np.unique(exponent[s > 0])]
+    octaves: list[tuple[int | None, Array]] = [
+        (int(j), np.flatnonzero((exponent == j) & (s > 0))) for j in np.unique(exponent[s > 0])
+    ]
     zero = np.flatnonzero(s == 0)
     return [*octaves, (None, zero)] if len(zero) else octaves
 

@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.gaussian.quadrature import REACH, Elementwise, finite
 
 _DEGREE = 15
@@ -48,7 +48,7 @@ class Scales(NamedTuple):
     largest: float
 
     @classmethod
-    def of(cls, s: NDArray) -> "Scales":
+    def of(cls, s: Array) -> "Scales":
         """Return those of the s that are not 0."""
         s = s[s > 0]
         if len(s) == 0:
@@ -85,13 +85,13 @@ class Pieces(NamedTuple):
         Of p, q = p′ and q′.
     """
 
-    low: NDArray
-    high: NDArray
-    value: NDArray
-    slope: NDArray
-    curvature: NDArray
+    low: Array
+    high: Array
+    value: Array
+    slope: Array
+    curvature: Array
 
-    def some(self, which: NDArray) -> "Pieces":
+    def some(self, which: Array) -> "Pieces":
         """Return some of the panels."""
         return Pieces(*(array[..., which] for array in self))
 
@@ -99,20 +99,20 @@ class Pieces(NamedTuple):
 class Misfit(NamedTuple):
     """|σ - p| and |σ′ - q| at most, in each panel, (P,) each."""
 
-    value: NDArray
-    slope: NDArray
+    value: Array
+    slope: Array
 
 
 class _Seen(NamedTuple):
     """The largest |σ - p|, |σ′ - q|, |σ| and |σ′| at the middles of the cells of each panel, (P,) each."""
 
-    value_misfit: NDArray
-    slope_misfit: NDArray
-    value: NDArray
-    slope: NDArray
+    value_misfit: Array
+    slope_misfit: Array
+    value: Array
+    slope: Array
 
 
-def largest(coefficients: NDArray) -> NDArray:
+def largest(coefficients: Array) -> Array:
     """A bound of every column's polynomial, as those of Chebyshev are at most 1."""
     return np.abs(coefficients).sum(axis=0)
 
@@ -165,7 +165,7 @@ def resolve(target: Target, scales: Scales, must_resolve: bool) -> tuple[Pieces,
         if target.sigma is not None:
             pieces = _with_chords(target.sigma, pieces, ~is_good)
         done.append((pieces.some(is_last), _Seen(*(array[is_last] for array in seen))))
-        count += np.count_nonzero(is_last)
+        count += int(np.count_nonzero(is_last))
         low, high, middle = low[~is_last], high[~is_last], (low + high)[~is_last] / 2
         low, high, sizes = np.append(low, middle), np.append(middle, high), np.tile(sizes[:, ~is_last], 2)
     pieces, seen = (
@@ -195,7 +195,7 @@ def most_halvings(pieces: Pieces, scales: Scales) -> int:
     return max(0, math.floor(math.log2(_MOST_CELLS / cells)))
 
 
-def _first_edges(scales: Scales, kinks: tuple[float, ...]) -> NDArray:
+def _first_edges(scales: Scales, kinks: tuple[float, ...]) -> Array:
     """Four panels an octave from the smallest deviation to 14 of the largest, to both sides; and the kinks."""
     reach = REACH * scales.largest
     octaves = scales.smallest * 2.0 ** np.arange(math.ceil(math.log2(reach / scales.smallest)))
@@ -205,7 +205,7 @@ def _first_edges(scales: Scales, kinks: tuple[float, ...]) -> NDArray:
     return np.unique(np.concatenate([-right, right, [kink for kink in kinks if abs(kink) < reach]]))
 
 
-def _cells(low: NDArray, high: NDArray, scales: Scales, halvings: int = 0) -> NDArray:
+def _cells(low: Array, high: Array, scales: Scales, halvings: int = 0) -> Array:
     """How many cells each panel has, a power of 2."""
     x = np.minimum(np.abs(low), np.abs(high))
     s = np.clip(x / math.sqrt(5), scales.smallest, scales.largest)  # of all deviations, the one that wants the smallest
@@ -215,13 +215,13 @@ def _cells(low: NDArray, high: NDArray, scales: Scales, halvings: int = 0) -> ND
 
 
 @cache
-def _points() -> tuple[NDArray, NDArray]:
+def _points() -> tuple[Array, Array]:
     """Chebyshev's points of [-1, 1] with its ends, and the matrix that turns values into coefficients."""
     t = -np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
     return t, np.linalg.inv(chebyshev.chebvander(t, _DEGREE))
 
 
-def _fitted(target: Target, low: NDArray, high: NDArray) -> Pieces:
+def _fitted(target: Target, low: Array, high: Array) -> Pieces:
     """q through σ′ and p through σ at `low`; the ends are taken from within, as σ′ may jump there."""
     t, to_coefficients = _points()
     half = (high - low) / 2
@@ -234,7 +234,7 @@ def _fitted(target: Target, low: NDArray, high: NDArray) -> Pieces:
     return Pieces(low, high, value, slope, chebyshev.chebder(slope) / half)
 
 
-def _with_chords(sigma: Elementwise, pieces: Pieces, which: NDArray) -> Pieces:
+def _with_chords(sigma: Elementwise, pieces: Pieces, which: Array) -> Pieces:
     """Put the chord of σ where `which`."""
     low, high = pieces.low[which], pieces.high[which]
     ends = finite(sigma, np.stack([low, high]))
@@ -245,7 +245,7 @@ def _with_chords(sigma: Elementwise, pieces: Pieces, which: NDArray) -> Pieces:
     return Pieces(pieces.low, pieces.high, value, slope, curvature)
 
 
-def _seen(target: Target, pieces: Pieces, cells: NDArray) -> _Seen:
+def _seen(target: Target, pieces: Pieces, cells: Array) -> _Seen:
     seen = _Seen(*np.zeros((4, len(cells))))
     half = (pieces.high - pieces.low) / 2
     middle = pieces.low + half
@@ -264,7 +264,7 @@ def _seen(target: Target, pieces: Pieces, cells: NDArray) -> _Seen:
     return seen
 
 
-def _blocks(cells: NDArray) -> Iterator[tuple[int, int, NDArray]]:
+def _blocks(cells: Array) -> Iterator[tuple[int, int, Array]]:
     """Some panels of as many cells each: how many, from which on a block goes, and which panels."""
     for count in np.unique(cells).tolist():
         panels = np.flatnonzero(cells == count)
@@ -273,7 +273,7 @@ def _blocks(cells: NDArray) -> Iterator[tuple[int, int, NDArray]]:
                 yield count, start, some
 
 
-def _up_to(outer: NDArray, sizes: NDArray) -> NDArray:
+def _up_to(outer: Array, sizes: Array) -> Array:
     """The largest of the sizes as near to 0 or nearer, (…, P)."""
     order = np.argsort(outer, kind="stable")
     result = np.empty_like(sizes)

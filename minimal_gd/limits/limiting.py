@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,32 @@ _FIRST_ORDER = 2.0**-6
 _SHARE_OF_PRODUCTS = 1 / 8
 # So much of the series' coefficients is kept at a time, of all layers together.
 _KEPT_BYTES = 2**26
+
+
+@overload
+def limiting(
+    net: Network,
+    X: NDArray,
+    X2: NDArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    covariances: Literal[False] = False,
+    out: NDArray | None = None,
+    progress: bool = False,
+) -> tuple[NDArray, float]: ...
+
+
+@overload
+def limiting(
+    net: Network,
+    X: NDArray,
+    X2: NDArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    covariances: Literal[True],
+    out: NDArray | None = None,
+    progress: bool = False,
+) -> tuple[NDArray, float, NDArray]: ...
 
 
 def limiting(

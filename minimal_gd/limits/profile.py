@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 
 from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.gaussian.hermite import ROUNDING, inverse
+from minimal_gd.gaussian.hermite import inverse
+from minimal_gd.gaussian.quadrature import ROUNDING
 from minimal_gd.limits.expectations import moments
 from minimal_gd.limits.moments import Accuracy, Errors, Moments
 from minimal_gd.networks.base import Network

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, inverse, remainder, resolve
+from minimal_gd.gaussian.hermite import Coefficients, inverse, remainder, resolve
 from minimal_gd.gaussian.panels import Single
+from minimal_gd.gaussian.quadrature import ROUNDING
 from minimal_gd.limits import kernels
 from minimal_gd.limits.moments import Accuracy, Errors, Pairs, largest
 
@@ -36,7 +37,7 @@ class SeriesMoments:
         rest: list[NDArray] = []
 
         def visit(rows: NDArray, slope: Coefficients) -> None:
-            of_rows = Single(*(array[rows] for array in single[:-1]), single.slope_error)
+            of_rows = Single._make((*(array[rows] for array in single[:-1]), single.slope_error))
             worst.append(_series_errors(s[rows], slope, of_rows, accuracy, spread))
             share = remainder(slope.a, slope.second_moment) * inverse(slope.second_moment)[:, None]
             rest.append(np.max(share, axis=0))
