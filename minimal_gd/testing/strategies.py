@@ -15,6 +15,7 @@ goes into ANALYTIC or ALL, a new architecture into `networks` and, if it takes a
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ class Problem:
     def __repr__(self) -> str:
         return f"problem({self.made}, n={len(self.X)}, seed={self.seed}, norm={self.norm})"
 
-    def _repr_pretty_(self, printer, cycle: bool) -> None:
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What Hypothesis shows."""
         printer.text(repr(self))
 
@@ -134,7 +135,7 @@ def positions(along_an_axis: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[
 
 
 @st.composite
-def constructed(draw: st.DrawFn, kind: type[Network], large: bool = False, **own: st.SearchStrategy) -> tuple:
+def constructed(draw: st.DrawFn, /, kind: type[Network], large: bool = False, **own: st.SearchStrategy) -> tuple:
     """A network of the class `kind`, and the call that makes it.
 
     Arguments come from `own`, from ARGUMENTS by their names, or keep their defaults.
@@ -162,7 +163,7 @@ def constructed(draw: st.DrawFn, kind: type[Network], large: bool = False, **own
     elif named:
         raise TypeError(f"{kind.__name__} must take every argument that a strategy is given for, got {sorted(named)}")
     call = f"{kind.__name__}({', '.join(_texts(signature, arguments))})"
-    bound = inspect.BoundArguments(signature, arguments)  # type: ignore[arg-type]
+    bound = inspect.BoundArguments(signature, arguments)
     try:
         return kind(*bound.args, **bound.kwargs), call
     except TypeError as error:
