@@ -5,6 +5,7 @@ from types import ModuleType
 
 from minimal_gd import activations, data, descent, gaussian, gradcheck, gram, networks, spectra, sweeps
 from minimal_gd.activations import Activation
+from minimal_gd.certificate import Certificate, certify
 from minimal_gd.descent import DivergenceError, gradient_descent
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.gram import stable_step_size
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "Certificate",
     "ConvResNet",
     "DivergenceError",
     "FullyConnected",
@@ -26,6 +28,7 @@ __all__ = [
     "TwoLayerReLU",
     "__version__",
     "activations",
+    "certify",
     "data",
     "descent",
     "gaussian",

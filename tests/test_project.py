@@ -30,7 +30,7 @@ LAYERS = [
         "gradcheck",
         "data",
     ),
-    *("spectra", "regression", "descent", "sweeps", "theory", "paper", "verify", "testing", ""),
+    *("spectra", "regression", "descent", "certificate", "sweeps", "theory", "paper", "verify", "testing", ""),
 ]
 
 

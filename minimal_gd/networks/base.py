@@ -34,7 +34,7 @@ class Network(ABC):
     `gradient_descent` and `init` give the same bits on any number.
 
     A subclass sets the attributes below and writes `forward`, `backward` and `limit_layer`, and `fill_features`,
-    `pixels` and `patch_sums` if its layers see something else than the rows of X.
+    `pixels`, `patch_sums` and `add_patches` if its layers see something else than the rows of X.
 
     Attributes
     ----------
@@ -105,6 +105,10 @@ class Network(ABC):
     def fill_features(self, X: NDArray, work: Workspace) -> None:
         """Write φ_1(x) of every sample into `work.phi[0]`."""
         work.phi[0][...] = X
+
+    def add_patches(self, product: NDArray, x: NDArray) -> None:
+        """Add φᵀ(product) to x, rows for positions: every entry of a patch goes to the pixel it was copied from."""
+        x += product
 
     # ------------------------------------------------------------------ what follows, for all of them
 

@@ -98,6 +98,10 @@ class ConvResNet(Network):
             sums = _sliding_sum(sums, [axis + 2 * position for position in range(axes)], size)
         return sums.reshape(products.shape)
 
+    def add_patches(self, product: NDArray, x: NDArray) -> None:
+        """Add φᵀ(product), (n·p, C·q), to x, (n·p, C)."""
+        add_col2im(product, self._grid, self._window, x)
+
     def fill_features(self, X: NDArray, work: Workspace) -> None:
         """φ(x) of the input: (n, channels, *spatial) to rows, one a position, then to patches."""
         pixels = self.pixels(X).reshape(-1, self.input_shape[0])
@@ -130,7 +134,7 @@ class ConvResNet(Network):
             delta *= g  # δ^(h) = s_h g^(h) ∘ σ′(z^(h))
             if h > 0:
                 np.matmul(delta, params.W[h], out=work.product)
-                add_col2im(work.product, self._grid, self._window, g)  # g^(h-1) = g^(h) + φᵀ(W^(h)ᵀ δ^(h))
+                self.add_patches(work.product, g)  # g^(h-1) = g^(h) + φᵀ(W^(h)ᵀ δ^(h))
 
     def output_gradient(self, work: Workspace, residual: NDArray, out: NDArray) -> NDArray:
         """∂L/∂a = Σ_i (u_i - y_i) x_i^(H), (m, p)."""
