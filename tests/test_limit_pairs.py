@@ -90,7 +90,6 @@ def test_many_samples_have_limits_that_are_symmetric_to_the_bit(cut):
 
 
 def test_room_is_made_for_every_layer_of_the_largest_block_and_not_for_more():
-    """Θ has rows that may be longer by a loop's lanes."""
     room = Room(depth=3, q=2, rows=5, columns=7)
     assert [array.shape for array in (room.S, room.D, room.B)] == [(4, 70), (3, 70), (1, 70)]
-    assert room.theta.shape == (4 * 5 * (7 + blocks.LANES),)
+    assert room.theta.shape == (1, 4 * 5 * 7)

@@ -12,8 +12,6 @@ _BLOCKS_IN_THREADS = 8
 _ENTRIES_ALONE = 2**14
 _FEW_ENTRIES = 2**17
 _FEWEST_SAMPLES = 12
-# A compiled loop over so many entries, or a multiple, leaves no rest that is computed one by one.
-LANES = 16
 
 
 class Block(NamedTuple):

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from minimal_gd.limits import kernels
 from minimal_gd.limits.blocks import Block, Panel, is_small, largest_block, panels
 from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
-from minimal_gd.limits.rows import row_limits, table
 from minimal_gd.networks.base import Network
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
@@ -95,13 +93,11 @@ def limiting(
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
         samples = _samples_at_once(limits.layers)
 
-        rows = table(net, limits.layers)
-        way = partial(gram_limits, net, limits.layers) if rows is None else partial(row_limits, net, rows)
         parts = panels(n, n2, net.positions, samples)
         with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
 
             def fill(block: Block) -> None:
-                theta = way(pixels, block, room)
+                theta = gram_limits(net, limits.layers, pixels, block, room)
                 if block.is_diagonal:
                     kernels.reflect(theta)  # symmetric to the bit
                 out[:, block.rows, block.target] = theta

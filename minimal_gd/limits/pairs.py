@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd.limits import kernels
-from minimal_gd.limits.blocks import LANES, Block
+from minimal_gd.limits.blocks import Block
 from minimal_gd.limits.moments import Pairs
 from minimal_gd.limits.profile import Layer
 from minimal_gd.networks.base import Network
@@ -57,19 +57,18 @@ class Room(threading.local):
     Attributes
     ----------
     S, D, B : (H + 1, q·rows·columns), (H, q·rows·columns) and (1, q·rows·columns) arrays
-    theta : ((H + 1)·rows·(columns + 16),) array
-        `minimal_gd.limits.rows` makes its rows a little longer.
+    theta : (1, (H + 1)·rows·columns) array
     """
 
     def __init__(self, depth: int, q: int, rows: int, columns: int) -> None:
         self.S, self.D, self.B = (np.empty((layers, q * rows * columns)) for layers in (depth + 1, depth, 1))
-        self.theta = np.empty((depth + 1) * rows * (columns + LANES))
+        self.theta = np.empty((1, (depth + 1) * rows * columns))
 
 
 def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, room: Room) -> NDArray:
     """Θ^(1), …, Θ^(H+1) of one block, (H + 1, rows, columns), in `room` until the next block."""
     S, D, [B] = (_shaped(array, net.positions, block) for array in (room.S, room.D, room.B))
-    theta = _shaped(room.theta[None], net.depth + 1, block)[0]
+    [theta] = _shaped(room.theta, net.depth + 1, block)
     _pixel_products(pixels, block, out=S[0])
     inputs = list(_forward(net, layers, S, D, block, Positions.equal(net.positions)))
     theta[-1] = S[-1, 0] if net.positions == 1 else S[-1].sum(axis=0)
