@@ -17,7 +17,7 @@ import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from minimal_gd._runtime import validate
+from minimal_gd._runtime import slicing, validate
 from minimal_gd._runtime.threads import Run, one_blas_thread, threads
 from minimal_gd.limits.limiting import limiting
 from minimal_gd.networks import blocks
@@ -259,7 +259,7 @@ def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, othe
         if is_same:
             _mirror(G, some)
 
-    list(run(fill, _cut(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))))
+    list(run(fill, slicing.of_size(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))))
     return G
 
 
@@ -278,7 +278,7 @@ def _products_of_gradients(delta: NDArray, phi: NDArray, other_delta: NDArray, o
         return gradients @ (gradients if is_same else _gradients(other_delta[:, :, some], other_phi)).T
 
     G = np.zeros((s, t), delta.dtype)
-    for products in run(part, _cut(m, max(1, _PRODUCTS_AT_ONCE // ((s + t) * k)))):
+    for products in run(part, slicing.of_size(m, max(1, _PRODUCTS_AT_ONCE // ((s + t) * k)))):
         G += products
     if is_same:
         _mirror(G, slice(0, s))
@@ -295,7 +295,3 @@ def _mirror(G: NDArray, some: slice) -> None:
     square = G[some, some]
     square[...] = np.triu(square) + np.triu(square, 1).T
     G[some.stop :, some] = G[some, some.stop :].T
-
-
-def _cut(length: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]

@@ -12,17 +12,6 @@ NET = mgd.FullyConnected(4, 6, 2)  # a sample takes 6 · (4 + 6) multiplications
 
 
 @pytest.mark.parametrize(
-    ("length", "parts", "expected"),
-    [(10, 3, [3, 3, 4]), (10, 1, [10]), (2, 5, [1, 1]), (6, 6, [1] * 6), (7, 4, [1, 2, 2, 2])],
-)
-def test_a_range_is_cut_into_slices_of_nearly_the_same_size(length, parts, expected):
-    cut = blocks.cut(length, parts)
-    assert [block.stop - block.start for block in cut] == expected
-    assert blocks.largest(cut) == max(expected)
-    assert [i for block in cut for i in range(block.start, block.stop)] == list(range(length))
-
-
-@pytest.mark.parametrize(
     ("multiplications", "rows", "units", "most", "of_samples", "of_units"),
     [
         (100, 2, 3, 8, 5, 2),  # 10 samples take 600

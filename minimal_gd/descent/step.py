@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd._runtime import slicing
 from minimal_gd.networks import blocks
 from minimal_gd.networks.base import Network, half_square
 from minimal_gd.networks.workspace import Workspace
@@ -75,10 +76,10 @@ class Step:
         self.net, self.params, self.y, self.run = net, params, y, run
         self.step_size = params.dtype.type(step_size)
         cut, units = blocks.of_samples(net, len(y)), blocks.of_units(net, len(y))
-        self.work = Workspace.allocate(net, len(y), params.dtype, at_once=blocks.largest(cut))
+        self.work = Workspace.allocate(net, len(y), params.dtype, at_once=slicing.longest(cut))
         net.fill_features(X, self.work)
         self.residual, self._upstream = np.empty_like(y), np.empty_like(y)
-        self._room = _Room(max(blocks.largest(units) * max(net.fan_in), params.a.size), params.dtype)
+        self._room = _Room(max(slicing.longest(units) * max(net.fan_in), params.a.size), params.dtype)
         self._output_update = np.empty(params.a.size, params.dtype)
 
         self._samples = [

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minimal_gd import activations
-from minimal_gd._runtime import validate
+from minimal_gd._runtime import slicing, validate
 from minimal_gd.activations import Activation
-from minimal_gd.networks.blocks import largest
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -254,14 +253,14 @@ class Network(ABC):
         """Give a workspace for every block of samples, with φ_1(x) filled in; `cut` says over what pieces passes go."""
         for block in self.sample_blocks(len(X), dtype):
             n = len(X[block])
-            work = Workspace.allocate(self, n, dtype, None if cut is None else largest(cut(n)))
+            work = Workspace.allocate(self, n, dtype, None if cut is None else slicing.longest(cut(n)))
             self.fill_features(X[block], work)
             yield block, work
 
     def sample_blocks(self, n: int, dtype: DTypeLike) -> list[slice]:
         """Cut n samples into blocks whose workspaces take at most about BLOCK_BYTES."""
         size = max(1, BLOCK_BYTES // Workspace.bytes_per_sample(self, dtype))
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        return slicing.of_size(n, size)
 
     # ------------------------------------------------------------------ what comes from outside
 
