@@ -137,12 +137,12 @@ def test_arrays_put_in_place_of_the_workspaces_are_written_into_them():
     np.testing.assert_allclose(run.params.W[0], usual.params.W[0], rtol=1e-12, atol=1e-14)
 
 
-def test_what_a_pass_leaves_to_nobody_takes_the_room_of_one_block():
+def test_the_buffers_of_a_pass_hold_one_block():
     net = mgd.ConvResNet((2, 8, 8), 40, 2, (3, 3))
     one = Step(*problem(net, n=70, seed=0).everything, 1e-3, run=map)
     rows = max(len(samples.work.delta[0]) for samples in one._samples)
     assert rows < len(one.work.delta[0])
-    assert len(one.work.scratch.g) == len(one.work.scratch.product) == rows
+    assert len(one.work.buffers["g"]) == len(one.work.buffers["product"]) == rows
 
 
 @pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])
