@@ -202,7 +202,7 @@ def test_a_team_is_as_large_as_blas_had_threads_which_has_one_meanwhile(begun):
 
 
 @pytest.mark.usefixtures("three_blas_threads")
-def test_an_exception_between_two_rounds_sends_the_others_home(begun):
+def test_an_exception_between_two_rounds_ends_the_others(begun):
     def fail_between_two_rounds():
         with threads.threads() as run:
             run(abs, [-1, -2])

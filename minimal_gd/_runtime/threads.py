@@ -39,26 +39,27 @@ def _blas() -> ThreadpoolController:
 class _SingleThreadedBlas:
     """A process-wide limit that overlapping users share: the first one sets it, the last one lifts it.
 
-    threadpoolctl lets a limit be lifted only by the thread that set it. So where the first user leaves before the
-    others, it hands the limit over to a thread of its own, which waits for the last.
+    threadpoolctl lets a limit be lifted only by the thread that set it, and ignores all other threads meanwhile. So the
+    first user sets it in its own thread, and where it leaves before the others, hands the limit over to a keeper: a
+    thread that does nothing else and waits for the last user.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
         self._count: int
-        self._heir: ThreadPoolExecutor | None = None
+        self._keeper: ThreadPoolExecutor | None = None
         self._limit = ExitStack()
 
     @contextmanager
-    def held(self, through_all: bool = False) -> Iterator[int]:
-        """Hold BLAS to one thread; give the number that it had.
+    def held(self, by_keeper: bool = False) -> Iterator[int]:
+        """Hold BLAS to one thread; yield the number that it had.
 
-        While the limit is handed over, BLAS is free for a moment. With `through_all`, users that overlap have a heir
+        While the limit is handed over, BLAS is free for a moment. With `by_keeper`, users that overlap have a keeper
         from the first on.
         """
         with self._lock:
-            is_first = self._users == 0 and not through_all
+            is_first = self._users == 0 and not by_keeper
             self._users += 1
             if is_first:
                 self._set()
@@ -73,14 +74,14 @@ class _SingleThreadedBlas:
                     self._limit.close()
                     if self._users > 0:
                         self._hand_over()
-                elif self._users == 0 and self._heir is not None:
-                    self._heir.submit(self._limit.close).result()
-                    self._heir.shutdown()
-                    self._heir = None
+                elif self._users == 0 and self._keeper is not None:
+                    self._keeper.submit(self._limit.close).result()
+                    self._keeper.shutdown()
+                    self._keeper = None
 
     def _hand_over(self) -> None:
-        self._heir = ThreadPoolExecutor(1)
-        self._heir.submit(self._set).result()
+        self._keeper = ThreadPoolExecutor(1)
+        self._keeper.submit(self._set).result()
 
     def _set(self) -> None:
         blas = _blas()
@@ -96,7 +97,7 @@ _is_alone = ContextVar("is_alone", default=False)
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep BLAS and `threads` to one thread, for work that is done many times side by side."""
-    with _single_threaded_blas.held(through_all=True):
+    with _single_threaded_blas.held(by_keeper=True):
         token = _is_alone.set(True)
         try:
             yield
@@ -142,7 +143,7 @@ class Team:
             member.start()
 
     def close(self) -> None:
-        """Send the others home."""
+        """End the other threads."""
         for rounds in self._rounds:
             rounds.put(None)
         for member in self._members:
@@ -178,7 +179,7 @@ def _take(function: Callable[[Any], Any], rest: Iterator[tuple[int, Any]], resul
 
 @contextmanager
 def threads() -> Iterator[Run]:
-    """Give a `map` over a list, that runs in as many threads as BLAS would use.
+    """Yield a `map` over a list, that runs in as many threads as BLAS would use.
 
     Results come in order, as a list. Overflow gives no warning inside: what is not finite tells.
     """
@@ -192,6 +193,6 @@ def threads() -> Iterator[Run]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[Run]:
-    """Keep BLAS to one thread, for bits that do not depend on how many it may use; give `map` to run in this one."""
+    """Keep BLAS to one thread, for bits that do not depend on how many it may use; yield `map` to run in this one."""
     with _single_threaded_blas.held():
         yield map
