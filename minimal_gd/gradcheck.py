@@ -184,7 +184,7 @@ def _checked(net: Network, params: Parameters, X: NDArray, y: NDArray) -> tuple[
 def _layer_pairs(
     first_name: str, first: Parameters, second_name: str, second: Parameters
 ) -> Iterator[tuple[NDArray, NDArray]]:
-    """Give the two arrays of every layer in float64, of one shape."""
+    """Yield the two arrays of every layer in float64, of one shape."""
     for name, params in ((first_name, first), (second_name, second)):
         if not isinstance(params, Parameters):
             raise TypeError(f"{name} must be Parameters, got {validate.describe(params)}")
@@ -223,7 +223,7 @@ def _moved(net: Network, params: Parameters, direction: Parameters, t: complex) 
 
 
 def _unit_directions(params: Parameters, gradient: Parameters) -> Iterator[tuple[Parameters, NDArray]]:
-    """Give every unit vector of parameter space, with the place of its entry in `gradient`."""
+    """Yield every unit vector of parameter space, with the place of its entry in `gradient`."""
     direction = params.map(np.zeros_like)
     for array, target in zip((*direction.W, direction.a), (*gradient.W, gradient.a), strict=True):
         for index in np.ndindex(array.shape):

@@ -172,7 +172,7 @@ def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, 
 
 
 def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:
-    """Give every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
+    """Yield every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
     cut = partial(blocks.of_samples, net)
     with nullcontext(map) if len(cut(len(X))) == 1 else threads() as run:
         for rows, work in net.workspaces(X, params.dtype, cut):

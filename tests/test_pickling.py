@@ -64,7 +64,7 @@ def test_every_activation_is_the_same_after_the_trip(activation, trip):
     net = mgd.FullyConnected(3, 5, 2, activation)
     there = trip(net)
     assert_same(net, there)
-    assert there.activation.__dict__ == activation.__dict__  # its fused twin and what it states of itself, too
+    assert there.activation.__dict__ == activation.__dict__  # its compiled form and what it states of itself, too
     if activation in mgd.activations.ACTIVATIONS.values():
         assert there.activation is activation
 

@@ -122,7 +122,7 @@ def _shaped(array: NDArray, p: int, block: Block) -> NDArray:
 def _forward(
     net: Network, layers: list[Layer], S: NDArray, D: NDArray, block: Block, positions: Positions
 ) -> Iterator[NDArray]:
-    """From S[0] = S^(0), fill S^(h) and D^(h), and give P^(h-1), for h = 1, …, H.
+    """From S[0] = S^(0), fill S^(h) and D^(h), and yield P^(h-1), for h = 1, …, H.
 
     Parameters
     ----------

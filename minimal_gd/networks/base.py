@@ -235,7 +235,7 @@ class Network(ABC):
         return np.matmul(residual, work.phi[-1], out=out)
 
     def pairs(self, params: Parameters, work: Workspace) -> Iterator[tuple[NDArray, NDArray]]:
-        """Give the pair (δ^(h), φ_h(x^(h-1))) of every layer h = 1, …, H, and (1, x^(H)) for the output layer.
+        """Yield the pair (δ^(h), φ_h(x^(h-1))) of every layer h = 1, …, H, and (1, x^(H)) for the output layer.
 
         Yields
         ------
@@ -250,7 +250,7 @@ class Network(ABC):
     def workspaces(
         self, X: NDArray, dtype: DTypeLike, cut: Callable[[int], list[slice]] | None = None
     ) -> Iterator[tuple[slice, Workspace]]:
-        """Give a workspace for every block of samples, with φ_1(x) filled in; `cut` says over what pieces passes go."""
+        """Yield a workspace for every block of samples, with φ_1(x) filled in; `cut` returns what a pass goes over."""
         for block in self.sample_blocks(len(X), dtype):
             n = len(X[block])
             work = Workspace.allocate(self, n, dtype, None if cut is None else slicing.longest(cut(n)))

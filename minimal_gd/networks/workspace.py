@@ -79,7 +79,7 @@ class Workspace:
         return net.positions * entries * np.dtype(dtype).itemsize
 
     def pairs(self) -> Iterator[tuple[NDArray, NDArray]]:
-        """Give what `Network.pairs` gives, once the arrays are filled."""
+        """Yield what `Network.pairs` yields, once the arrays are filled."""
         n = len(self.u)
         for h, delta in enumerate(self.delta):
             yield delta.reshape(n, self.positions, -1), self.phi[h].reshape(n, self.positions, -1)
