@@ -21,7 +21,7 @@ from minimal_gd._runtime import slicing, validate
 from minimal_gd._runtime.threads import Run, one_blas_thread, threads
 from minimal_gd.limits.limiting import limiting
 from minimal_gd.networks import blocks
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -57,7 +57,7 @@ def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
     Paper: section 4, the definition of G^(h).
     """
-    params, X = _checked(net, params, X)
+    params, X = arguments(net, params, X)
     G = np.empty((net.depth + 1, len(X), len(X)), params.dtype)
     for rows, columns, layer, block in _layer_blocks(net, params, X):
         G[layer, rows, columns] = block
@@ -88,7 +88,7 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
     Paper: section 4, G(k) = Σ_h G^(h)(k).
     """
-    params, X = _checked(net, params, X)
+    params, X = arguments(net, params, X)
     G = np.zeros((len(X), len(X)), params.dtype)
     for rows, columns, layer, block in _layer_blocks(net, params, X):
         if layer == net.depth and not net.train_output:
@@ -162,13 +162,6 @@ def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
     if not (largest > 0 and 1 / largest < math.inf):
         raise ValueError(f"params must give some gradient at X, got λ_max(ΣG) = {largest} for {net}")
     return 1 / largest
-
-
-def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, NDArray]:
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    params = net.check_params(params)
-    return params, net.check_inputs("X", X, params.dtype)
 
 
 def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:

@@ -15,7 +15,7 @@ from minimal_gd.limits import kernels
 from minimal_gd.limits.blocks import Block, Panel, is_small, largest_block, panels
 from minimal_gd.limits.pairs import buffers_for, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
@@ -119,9 +119,7 @@ def limiting(
 
 def _checked_inputs(net: Network, X: NDArray, X2: NDArray | None) -> tuple[NDArray, int, int | None]:
     """Return the pixels of X and X2, one after the other, and the number of samples of each."""
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    X = net.check_inputs("X", X, np.float64)
+    X = require_network(net).check_inputs("X", X, np.float64)
     if X2 is None:
         return np.ascontiguousarray(net.pixels(X)), len(X), None
     X2 = net.check_inputs("X2", X2, np.float64)

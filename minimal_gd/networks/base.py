@@ -163,8 +163,7 @@ class Network(ABC):
             If `params` are those of another network, or X has another shape, no samples, or entries that are not
             finite real numbers; ValueError also if the predictions, or something on the way to them, overflow.
         """
-        params = self.check_params(params)
-        X = self.check_inputs("X", X, params.dtype)
+        params, X = arguments(self, params, X)
         u = np.empty(len(X), params.dtype)
         for block, work in self.workspaces(X, params.dtype):
             u[block] = self.forward(params, work)
@@ -188,9 +187,7 @@ class Network(ABC):
 
         Paper: equation (1).
         """
-        params = self.check_params(params)
-        X = self.check_inputs("X", X, params.dtype)
-        y = self.check_targets(y, len(X), params.dtype)
+        params, X, y = arguments(self, params, X, y)
         loss = half_square(self.predict(params, X) - y)
         validate.finite_result(loss, "losses", "params, X and y")
         return loss
@@ -215,9 +212,7 @@ class Network(ABC):
             As `predict`, and if y is not a finite real (n,) array; ValueError also if the gradient, or something on
             the way to it, overflows.
         """
-        params = self.check_params(params)
-        X = self.check_inputs("X", X, params.dtype)
-        y = self.check_targets(y, len(X), params.dtype)
+        params, X, y = arguments(self, params, X, y)
         total = params.map(np.zeros_like)
         for block, work in self.workspaces(X, params.dtype):
             residual = self.forward(params, work) - y[block]
@@ -291,6 +286,34 @@ class Network(ABC):
     def check_targets(self, y: Any, n: int, dtype: DTypeLike | None = None) -> NDArray:
         """Return y as a finite (n,) array."""
         return validate.shaped_array("y", y, (n,), "one target a sample of X", dtype)
+
+
+def require_network(net: Any) -> Network:
+    """Return `net`, a Network.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
+    return net
+
+
+def arguments(net: Network, params: Parameters, X: NDArray, *targets: NDArray, dtype: DTypeLike | None = None) -> tuple:
+    """Return params, X, and y where it is given, as finite arrays of one dtype: that of `params` unless one is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Network.loss`, and if `net` is no Network.
+    """
+    params = require_network(net).check_params(params)
+    if dtype is not None:
+        params = params.map(lambda array: array.astype(dtype))
+    X = net.check_inputs("X", X, params.dtype)
+    return params, X, *(net.check_targets(y, len(X), params.dtype) for y in targets)
 
 
 def half_square(residual: NDArray) -> float:

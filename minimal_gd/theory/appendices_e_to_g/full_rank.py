@@ -27,7 +27,7 @@ from minimal_gd import activations, gaussian, gram, spectra
 from minimal_gd._runtime import validate
 from minimal_gd.activations import Activation
 from minimal_gd.networks import FullyConnected
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import filter_size, patches
@@ -90,7 +90,7 @@ def limit_full_rank(net: Network, X: NDArray) -> Comparison:
 
     Paper: Proposition F.1.
     """
-    premises.network(net)
+    require_network(net)
     K, error = gram.limiting(net, X)
     return _is_positive("λ_min(K^(H)) > 0", K[net.depth - 1], error, net.activation, *_seen(net, X))
 
@@ -110,7 +110,7 @@ def residual_bound(net: Network, X: NDArray, kappa: float | None = None) -> Comp
 
     Paper: Proposition F.2; full rank, convolution (derived).
     """
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "Proposition F.2")
     skip, beta = net.limit_layer(net.depth)
     if not skip:
@@ -198,7 +198,7 @@ def angle_law(net: Network, angle: float, tolerance: float = 0.05) -> Comparison
 
     Paper: angle law, Lemma F.2 (derived).
     """
-    premises.network(net)
+    require_network(net)
     angle = validate.positive_number("angle", angle)
     if net.positions != 1 or net.input_shape[0] < 2:
         raise ValueError(f"net must take vectors of two entries or more for the angle law, got {net}")

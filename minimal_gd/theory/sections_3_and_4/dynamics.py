@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from minimal_gd import gram
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.content import by_content
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 
 # A sum of a few hundred rounded terms.
@@ -100,11 +99,8 @@ def descent_step(net: Network, params: Parameters, X: NDArray, y: NDArray, step_
     TypeError, ValueError
         As `net.gradient`, and if `step_size` is not a finite number > 0.
     """
-    premises.network(net)
+    params, X, y = arguments(net, params, X, y)
     step_size = validate.positive_number("step_size", step_size)
-    params = net.check_params(params)
-    X = net.check_inputs("X", X, params.dtype)
-    y = net.check_targets(y, len(X), params.dtype)
     gradient = net.gradient(params, X, y)
     after = moved(params, gradient, -step_size)
     u, u_next = net.predict(params, X), net.predict(after, X)

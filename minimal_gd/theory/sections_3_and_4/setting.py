@@ -12,9 +12,8 @@ from minimal_gd import activations, gaussian
 from minimal_gd._runtime import validate
 from minimal_gd.activations import Activation
 from minimal_gd.descent import gradient_descent
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments, require_network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import column_layers, filter_size, hidden_layers
 
@@ -32,7 +31,7 @@ def loss(net: Network, params: Parameters, X: NDArray, y: NDArray) -> Comparison
 
     Paper: Equation (1).
     """
-    params, X, y = premises.arguments(net, params, X, y)
+    params, X, y = arguments(net, params, X, y)
     residuals = [_prediction(net, params, x) - target for x, target in zip(X, y, strict=True)]
     right = 0.5 * math.fsum(r * r for r in residuals)
     return compare("L = ½Σ(f(θ, x_i) - y_i)²", net.loss(params, X, y), "=", right, ROUNDING)
@@ -118,7 +117,7 @@ def predictions(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: Equation (2); Equation (3); the convolutional network, section 7.
     """
-    params, X = premises.arguments(net, params, X)
+    params, X = arguments(net, params, X)
     right = [_prediction(net, params, x) for x in X]
     return compare("f(θ, x_i) = ⟨a, x_i^(H)⟩", net.predict(params, X), "=", right, ROUNDING)
 
@@ -130,7 +129,7 @@ def patch_norms(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: patch norms, section 7.
     """
-    premises.network(net)
+    require_network(net)
     hidden = hidden_layers(net, params, X)
     pixels = np.array([np.linalg.norm(x, axis=(1, 2)) for x in hidden.x[:-1]])
     patch = np.array([np.linalg.norm(phi, axis=(1, 2)) for phi in hidden.phi])
@@ -162,7 +161,7 @@ def descent(net: Network, params: Parameters, X: NDArray, y: NDArray, step_size:
 
     Paper: gradient descent, section 3.3.
     """
-    premises.network(net)
+    require_network(net)
     after = gradient_descent(net, params, X, y, step_size, 1).params
     gradient = net.gradient(params, X, y)
     left = _flat(after)
