@@ -19,9 +19,7 @@ with a bound on the variance of u that does not grow with H: Proposition F.2 wit
 import math
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss, hermevander
 from numpy.typing import NDArray
-from scipy import special
 
 from minimal_gd import activations, gaussian, gram, spectra
 from minimal_gd._runtime import validate
@@ -31,15 +29,14 @@ from minimal_gd.networks.base import Network, require_network
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import filter_size, patches
-from minimal_gd.theory.sections_3_and_4.setting import analytic_not_polynomial
+from minimal_gd.theory.sections_3_and_4.setting import analytic_not_polynomial, hermite_coefficients
 from minimal_gd.theory.sections_5_to_7.recursions import input_products, limit_layers, next_layer
 
 # Lines closer than this, in radians, count as one: see `data.parallel_pairs`.
 _SAME_LINE = 1e-12
 # Series end within 1e-11 of their sums, relative to the largest of them.
 _SERIES = 1e-10
-# For E[σ″²]: nodes of the Gauss-Hermite rule, and Hermite coefficients of σ′.
-_NODES = 128
+# For E[σ″²]: Hermite coefficients of σ′.
 _TERMS = 64
 _GRID = 33  # of variances
 
@@ -239,11 +236,8 @@ def _expectations(f: activations.Elementwise, Z: NDArray) -> tuple[NDArray, floa
 
 def _curvature(activation: Activation, variance: float) -> float:
     """E[σ″(√v z)²] = Σ_k k a_k²/v, a_k the Hermite coefficients of σ′(√v z)."""
-    x, weights = hermegauss(_NODES)
-    k = np.arange(_TERMS)
-    slopes = weights * activation.dsigma(math.sqrt(variance) * x)
-    a = slopes @ hermevander(x, _TERMS - 1) / np.sqrt(2 * math.pi * special.factorial(k))
-    return float(np.sum(k * a**2) / variance)
+    a = hermite_coefficients(lambda x: activation.dsigma(math.sqrt(variance) * x), _TERMS)
+    return float(np.sum(np.arange(_TERMS) * a**2) / variance)
 
 
 def _is_positive(claim: str, K: NDArray, error: float, activation: Activation, *seen: NDArray) -> Comparison:

@@ -89,9 +89,9 @@ def gradient_flow(
     tolerance = validate.positive_number("tolerance", tolerance)
 
     def velocity(_: float, theta: NDArray) -> NDArray:
-        return -_flat(net.gradient(_parameters(theta, params), X, y))
+        return -flat(net.gradient(_parameters(theta, params), X, y))
 
-    theta, predictions, observed = _flat(params), [], []
+    theta, predictions, observed = flat(params), [], []
     for start, stop in pairwise([0.0, *times]):
         if stop > start:
             solution = scipy.integrate.solve_ivp(
@@ -261,7 +261,8 @@ def _increasing(times: ArrayLike) -> NDArray:
     return times
 
 
-def _flat(params: Parameters) -> NDArray:
+def flat(params: Parameters) -> NDArray:
+    """All entries of all arrays in one."""
     return np.concatenate([array.ravel() for array in (*params.W, params.a)])
 
 

@@ -16,6 +16,7 @@ from minimal_gd.networks.base import Network, arguments, require_network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import column_layers, filter_size, hidden_layers
+from minimal_gd.theory.sections_3_and_4.flow import flat
 
 # Sums of a few hundred rounded terms, each of a few rounded factors.
 ROUNDING = 1e-12
@@ -91,12 +92,16 @@ def analytic_not_polynomial(activation: str | Activation, degree: int = 8) -> Co
     """
     activation = activations.get(activation)
     degree = validate.integer("degree", degree, least=0)
-    x, weights = hermegauss(_NODES)
-    k = np.arange(degree + 33)
-    a = (weights * activation.sigma(x)) @ hermevander(x, k[-1]) / np.sqrt(2 * np.pi * special.factorial(k))
-    beyond = float(np.sum(a[degree + 1 :] ** 2))
+    beyond = float(np.sum(hermite_coefficients(activation.sigma, degree + 33)[degree + 1 :] ** 2))
     left = beyond if activation.analytic else math.nan
     return compare("Σ_{k>degree} a_k² > 0", left, ">", _NOTHING / activation.c_sigma)
+
+
+def hermite_coefficients(f: activations.Elementwise, terms: int) -> NDArray:
+    """a_k = E[f(z) He_k(z)]/√k!, k < terms, by a Gauss-Hermite rule: (terms,)."""
+    x, weights = hermegauss(_NODES)
+    k = np.arange(terms)
+    return (weights * f(x)) @ hermevander(x, terms - 1) / np.sqrt(2 * np.pi * special.factorial(k))
 
 
 def normalisation(activation: str | Activation) -> Comparison:
@@ -151,7 +156,7 @@ def initialisation(params: Parameters, delta: float = 1e-3) -> Comparison:
     Paper: the initialisation, section 3.3.
     """
     delta = probability("delta", delta)
-    entries = np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
+    entries = flat(params)
     distance = scipy.stats.kstest(entries, "norm").statistic
     return compare("sup|F - Φ| ≤ √(log(2/δ)/2N)", distance, "≤", math.sqrt(math.log(2 / delta) / (2 * entries.size)))
 
@@ -164,8 +169,8 @@ def descent(net: Network, params: Parameters, X: NDArray, y: NDArray, step_size:
     require_network(net)
     after = gradient_descent(net, params, X, y, step_size, 1).params
     gradient = net.gradient(params, X, y)
-    left = _flat(after)
-    right = _flat(params) - step_size * _flat(gradient)
+    left = flat(after)
+    right = flat(params) - step_size * flat(gradient)
     return compare("θ(k) = θ(k-1) - η ∂L/∂θ", left, "=", right, ROUNDING)
 
 
@@ -173,10 +178,6 @@ def _prediction(net: Network, params: Parameters, x: NDArray) -> float:
     """⟨a, x^(H)⟩ of one sample."""
     last = column_layers(net, params, x)[-1].x
     return float(np.sum(params.a.reshape(last.shape) * last))
-
-
-def _flat(params: Parameters) -> NDArray:
-    return np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
 
 
 def probability(name: str, value: float) -> float:
