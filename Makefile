@@ -48,8 +48,10 @@ notebooks: $(VENV)/installed-book  ## Write every chapter as a Jupyter notebook,
 verify: $(VENV)/installed  ## Compute both sides of every statement of the papers, as one table
 	$(BIN)/python -m minimal_gd.verify
 
-lint: $(VENV)/installed-lint  ## Check style with ruff
+lint: $(VENV)/installed-lint  ## Check style with ruff, and types with mypy and pyright
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m mypy minimal_gd
+	$(BIN)/python .ci/readme_types.py
 
 bench: $(VENV)/installed-peers  ## Time ours next to torch, JAX and neural-tangents (ONLY="step-*": some rows)
 	$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))

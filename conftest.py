@@ -1,14 +1,10 @@
 """The Python blocks of the README and of the chapters run as tests, those of one file in one namespace."""
 
-import sys
 from functools import partial
-from pathlib import Path
 
 from sybil import Sybil
 from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser
-
-sys.path.insert(0, str(Path(__file__).parent / "tests"))  # check_network, strategies and references
 
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["README.md", "chapters/*.md"]).pytest()
 

@@ -156,9 +156,9 @@ def _full_names(called: str) -> Iterator[str]:
     if "." in called:
         yield "minimal_gd." + called.removeprefix("mgd.").removeprefix("minimal_gd.")
         yield "minimal_gd.Network." + called.removeprefix("net.")
-        module, name = called.removeprefix("theory.").split(".", 1)
+        module, _, name = called.removeprefix("theory.").partition(".")
         if module in theory.__all__:
-            yield f"{getattr(theory, module).__name__}.{name}"
+            yield f"{getattr(theory, module).__name__}.{name}".rstrip(".")
 
 
 class Modules(SphinxDirective):

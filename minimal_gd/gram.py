@@ -215,7 +215,7 @@ def _scaled(delta: NDArray, phi: NDArray) -> tuple[tuple[NDArray, NDArray], NDAr
             exponent = np.where(is_extreme, exponent, 0)
             array, exponents = np.ldexp(array, -exponent[:, None, None]), exponents + exponent
         arrays.append(array)
-    return tuple(arrays), exponents
+    return (arrays[0], arrays[1]), exponents
 
 
 def _inner_products(delta: NDArray, phi: NDArray, other_delta: NDArray, other_phi: NDArray, run: Run) -> NDArray:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy  # whose parts are loaded when they are first used
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, eigvalsh
 
 from minimal_gd import data
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.content import by_content
 from minimal_gd.gram import power_of_two
 from minimal_gd.networks.base import Network
@@ -42,7 +42,7 @@ class Spectrum:
     smallest: float
     largest: float
     error: float
-    eigenvalues: NDArray | None
+    eigenvalues: Array | None
     reason: str | None
 
     @property
@@ -58,11 +58,7 @@ class Spectrum:
 
 @validate.quietly
 def spectrum(
-    K: NDArray,
-    error: float = 0.0,
-    net: Network | None = None,
-    X: NDArray | None = None,
-    tolerance: float | None = None,
+    K: Array, error: float = 0.0, net: Network | None = None, X: Array | None = None, tolerance: float | None = None
 ) -> Spectrum:
     """Return λ_min, λ_max and, for n up to FULL_SPECTRUM_LIMIT, all eigenvalues of K.
 
@@ -99,17 +95,14 @@ def spectrum(
         X = validate.real_array("X", X)
         if X.ndim < 2 or len(X) != len(K):
             raise ValueError(f"X must hold the {len(K)} samples of K, got shape {X.shape}")
-    if tolerance is not None:
-        validate.positive_number("tolerance", tolerance)
-    elif X is not None:
-        tolerance = 1e-6 if X.dtype == np.float32 else 1e-12
+    if tolerance is None:
+        tolerance = 1e-6 if X is not None and X.dtype == np.float32 else 1e-12
+    validate.positive_number("tolerance", tolerance)
 
     n, exponent = len(K), power_of_two(K)
     scaled = np.ldexp(K, -exponent)
-    ends = eigenvalues = eigvalsh(scaled) if n <= FULL_SPECTRUM_LIMIT else None
-    if eigenvalues is None:
-        ends = np.array(_extremes(scaled))
-    ends, eigenvalues = (values if values is None else np.ldexp(values, exponent) for values in (ends, eigenvalues))
+    eigenvalues = np.ldexp(eigvalsh(scaled), exponent) if n <= FULL_SPECTRUM_LIMIT else None
+    ends = np.ldexp(_extremes(scaled), exponent) if eigenvalues is None else eigenvalues
     validate.finite_result(ends, "eigenvalues", "K")
     smallest, largest = ends[0], ends[-1]
     # LAPACK's eigenvalues err by a modest multiple of ε‖K‖, and so do those of a K that was computed in K's dtype.
@@ -118,7 +111,7 @@ def spectrum(
     return Spectrum(float(smallest), float(largest), float(bound), eigenvalues, reason)
 
 
-def _extremes(K: NDArray) -> tuple[float, float]:
+def _extremes(K: Array) -> tuple[float, float]:
     """λ_min by Lanczos on the inverse, through a Cholesky factor; by LAPACK where there is none."""
     n = len(K)
     if not K.any():  # ARPACK refuses it
@@ -136,7 +129,7 @@ def _extremes(K: NDArray) -> tuple[float, float]:
     return smallest, largest
 
 
-def _reason(net: Network | None, X: NDArray | None, tolerance: float | None) -> str:
+def _reason(net: Network | None, X: Array | None, tolerance: float) -> str:
     if X is not None:
         pairs = data.parallel_pairs(X.reshape(len(X), -1), tolerance)
         if pairs:

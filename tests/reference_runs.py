@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from comparing import EPSILON, ROUNDINGS, grams, rounding
 from numpy.typing import NDArray
-from strategies import Problem, problem
 
 import minimal_gd as mgd
+from minimal_gd.testing.comparing import EPSILON, ROUNDINGS, grams, rounding
+from minimal_gd.testing.strategies import Problem, problem
 
 FILE = Path(__file__).with_name("reference_runs.json")
 STEPS, EVERY = 40, 10

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles import at_most
 from scipy.optimize import minimize_scalar
-from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd.activations import ACTIVATIONS, get

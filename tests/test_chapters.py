@@ -22,7 +22,6 @@ import make_index  # noqa: E402
 CHAPTERS = course.chapters()
 PAGES = [*course.pages(), course.FOLDER / "README.md"]
 AT_HOME = {*sys.stdlib_module_names, "minimal_gd", "matplotlib", "numpy", "scipy"}
-AT_HOME_IN_ADDING = {*AT_HOME, "check_network"}
 
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -95,13 +94,12 @@ def test_the_code_can_be_pasted_into_a_session(chapter):
 
 @each_page
 def test_the_code_needs_nothing_but_the_package_and_its_public_names(page):
-    at_home = AT_HOME_IN_ADDING if page.stem == "adding" else AT_HOME
     for code in course.fences(page.read_text(encoding="utf-8")):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Import):
-                assert {alias.name.split(".")[0] for alias in node.names} <= at_home
+                assert {alias.name.split(".")[0] for alias in node.names} <= AT_HOME
             elif isinstance(node, ast.ImportFrom):
-                assert node.module.split(".")[0] in at_home
+                assert node.module.split(".")[0] in AT_HOME
                 assert not any(alias.name.startswith("_") for alias in node.names)
             elif isinstance(node, ast.Attribute):
                 assert not re.match("_(?!_)", node.attr), ast.unparse(node)

@@ -4,14 +4,17 @@ import re
 
 import numpy as np
 import pytest
-from check_network import PROPERTIES, WIDE, PropertyError, _cases, check_activation, check_network
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import at_most, problem
+from profiles import at_most
+from threadpoolctl import threadpool_limits
 from wrong_networks import DEPTH, WRONG, NoSlope
 
 import minimal_gd as mgd
 from minimal_gd import gram
+from minimal_gd.testing import PROPERTIES, PropertyError, check_activation, check_network
+from minimal_gd.testing.checks import WIDE, _cases
+from minimal_gd.testing.strategies import problem
 
 PAIRS = [(wrong, name, layer) for wrong, refuted_by in WRONG.items() for name, layer in refuted_by.items()]
 EXAMPLES = 40
@@ -116,7 +119,7 @@ class ThreeTimesTooLarge(mgd.FullyConnected):
 @at_most(8)
 @given(_cases(ThreeTimesTooLarge, *WIDE, {}))
 def test_a_wrong_limit_is_noticed_whatever_is_drawn(case):
-    with pytest.raises(PropertyError, match="is not the limit of limit_layer"):
+    with threadpool_limits(1, user_api="blas"), pytest.raises(PropertyError, match="is not the limit of limit_layer"):
         PROPERTIES[WIDE[0]](case)
 
 

@@ -83,11 +83,11 @@ def test_with_minimal_gd_quiet_nothing_is_announced(said, monkeypatch):
 def package(tmp_path):
     """A package of the same name, with the same `compiling.py`, whose one kernel calls a function in another file."""
     folder = tmp_path / "site" / "minimal_gd"
-    folder.mkdir(parents=True)
+    (folder / "_runtime").mkdir(parents=True)
     (folder / "__init__.py").touch()
     (folder / "callee.py").write_text(CALLEE, encoding="utf-8")
     (folder / "caller.py").write_text(CALLER, encoding="utf-8")
-    shutil.copy(compiling.__file__, folder)
+    shutil.copy(compiling.__file__, folder / "_runtime")
     return folder
 
 
@@ -120,8 +120,8 @@ def test_a_kernel_is_renewed_when_a_function_of_another_file_or_an_option_change
     assert len(second) == 2
     assert not {*first} & {*second}
 
-    options = (package / "compiling.py").read_text(encoding="utf-8")
-    (package / "compiling.py").write_text(options.replace("nogil=True", "nogil=False"), encoding="utf-8")
+    options = (package / "_runtime" / "compiling.py").read_text(encoding="utf-8")
+    (package / "_runtime" / "compiling.py").write_text(options.replace("nogil=True", "nogil=False"), encoding="utf-8")
     printed, stderr = run(package.parent)
     assert printed == "23.0"
     assert "compiles its kernels" in stderr

@@ -5,12 +5,12 @@ from dataclasses import is_dataclass, replace
 
 import numpy as np
 import pytest
-from strategies import problem
 
 import minimal_gd as mgd
 from minimal_gd import spectra
 from minimal_gd._runtime import content
 from minimal_gd.networks.workspace import Workspace
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import definitions, dynamics, flow, layers, two_layer_descent, two_layer_path
 from minimal_gd.theory.comparison import compare
 

@@ -7,7 +7,6 @@ import tracemalloc
 import numpy as np
 import pytest
 import tqdm.std
-from strategies import problem
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minimal_gd as mgd
@@ -15,6 +14,7 @@ from minimal_gd.descent.recorder import Recorder
 from minimal_gd.descent.step import Step
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks import blocks
+from minimal_gd.testing.strategies import problem
 
 NETS = [
     mgd.FullyConnected(5, 8, 3),

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
+from profiles import at_most
 from scipy.integrate import quad
-from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd import activations, gaussian

@@ -96,23 +96,12 @@ def test_a_mean_and_a_second_moment_come_for_every_variance_in_its_place():
             value, error = call(f, VARIANCES)
             assert value.shape == error.shape == VARIANCES.shape
             assert (abs(value - exact) <= error + 4 * ROUNDING * exact).all()  # the exact values are rounded too
-            assert (error <= 100 * ROUNDING * second_moment).all()
-
-
-def test_the_mean_of_an_odd_function_of_modulus_1_is_0_up_to_rounding_wherever_it_jumps():
-    """By symmetry every rule gives 0, and 1 for the square; no other coefficient is asked for, or makes the bound."""
-
-    def f(u):
-        return np.sign(u) * np.where(abs(u) > 0.3, 1, -1)
-
-    for call, exact in ((gaussian.mean, 0), (gaussian.second_moment, 1)):
-        value, error = call(f, [1.0, 2.0])
-        assert (abs(value - exact) <= error).all()
-        assert (error <= 64 * ROUNDING).all()
+            # polynomials follow f up to 2⁻⁴⁶ of the largest value as near to 0, and twice what is seen is stated
+            assert (error <= 2.0**-44 * second_moment).all()
 
 
 def jumps(u):
-    """Elsewhere than at 0, where no rule settles: the bound is about 1e-3."""
+    """Elsewhere than at 0: it is known where up to 2⁻⁴², so that the bound is about 2⁻²¹."""
     return np.where(u > 0.3, 2.0, 0.0)
 
 
@@ -121,8 +110,10 @@ def test_the_bound_of_a_second_moment_is_that_of_its_root_squared():
     for variance in (1.0, [0.5, 2.0]):
         e = gaussian.mean(jumps, variance)[1]
         value, error = gaussian.second_moment(jumps, variance)
-        assert (e > 1e-5).all()
-        np.testing.assert_allclose(error, (np.sqrt(value) + e) ** 2 - value, rtol=1e-9)
+        assert (e > 1e-7).all()
+        np.testing.assert_allclose(
+            error, (np.sqrt(value) + e) ** 2 - value, rtol=1e-12, atol=8 * ROUNDING * value.max()
+        )
 
 
 # ---------------------------------------------------------------------- products
@@ -176,7 +167,8 @@ def test_the_bound_is_the_sum_of_what_is_missing_of_the_quadratures_errors_and_o
     the norms, and eight of every factor ρ in Σ_k |a_k b_k| |ρ|^k."""
     a, b = 0.25, 2.25
     value, error = gaussian.product(f, f, a, b, rho * 0.75, tolerance)
-    series = coefficients(f, np.sqrt([a, b]), tolerance, abs(rho))
+    s = np.sqrt([a, b])
+    series = coefficients(f, s, tolerance, abs(rho))
     e, d = series.error
     norm, other_norm = np.sqrt(series.second_moment)
     products = np.polynomial.Polynomial(series.a.prod(axis=0))

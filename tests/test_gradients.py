@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
-from strategies import at_most, networks, problem, problems
+from profiles import at_most
 
 import minimal_gd as mgd
 from minimal_gd.gradcheck import (
@@ -18,6 +18,7 @@ from minimal_gd.gradcheck import (
     random_direction,
     relative_error,
 )
+from minimal_gd.testing.strategies import networks, problem, problems
 
 EPSILON = np.finfo(float).eps
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import networks, problem, problems, seeds
 
 import minimal_gd as mgd
 from minimal_gd import gram
 from minimal_gd.networks import base, blocks
+from minimal_gd.testing.strategies import networks, problem, problems, seeds
 
 NETS = [
     mgd.FullyConnected(5, 8, 3),

@@ -4,13 +4,13 @@ import signal
 import threading
 
 import pytest
-from strategies import problem
 from test_descent import NETS, assert_same_run
 
 import minimal_gd as mgd
 from minimal_gd._runtime.interrupts import Interrupts
 from minimal_gd.descent.step import Step
 from minimal_gd.descent.trajectory import Trajectory
+from minimal_gd.testing.strategies import problem
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgWarning
 from slow_limits import inputs
-from strategies import seeds
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import seeds
 
 # Three widths for the slope. With norms from 1 to 4 every layer's limit has a shape of its own; c_res = 2, or the
 # branch of the ResNet would hardly count.

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds, sizes
 from two_forms import both, plain
 
 from minimal_gd.limits import kernels
 from minimal_gd.networks import patches
+from minimal_gd.testing.strategies import seeds, sizes
 
 EPS = np.finfo(float).eps
 TESTS = Path(__file__).parent

@@ -28,7 +28,7 @@ def script(monkeypatch):
         asked, rest = [], iter(layers)
 
         def moments(activation, variance, accuracy, run=map):
-            if accuracy == Accuracy():  # of E[σ(z)²]
+            if accuracy == Accuracy(correlation=0.0, tail=accuracy.tail):  # of E[σ(z)²]
                 exact = (1 + deviation) / activation.c_sigma
                 return SimpleNamespace(second_moment=exact * variance, errors=EXACT._replace(second_moment=unit_error))
             asked.append(accuracy)

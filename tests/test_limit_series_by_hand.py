@@ -7,6 +7,7 @@ import pytest
 from scipy.special import factorial
 
 from minimal_gd.gaussian.hermite import ROUNDING, Coefficients
+from minimal_gd.gaussian.panels import Single
 from minimal_gd.limits import series
 from minimal_gd.limits.moments import Accuracy
 
@@ -18,14 +19,14 @@ def slope(tail=0.0, error=0.0):
     return Coefficients(np.array([[3.0, 4.0]]), np.array([25.0]), np.array([tail]), np.array([error]))
 
 
-def value(mean=4.0, error=0.0):
-    """σ with E[σ²] = 64: shares of s² a′²/(k + 1), 36/64 and 32/64, and s²E[σ′²]/E[σ²] = 100/64."""
-    return Coefficients(np.array([[mean]]), np.array([64.0]), np.zeros(1), np.array([error]))
+def value(mean=4.0, error=0.0, slope_error=0.0):
+    """σ with E[σ²] = 64: shares of s² a′²/(k + 1), 36/64 and 32/64, and s²E[σ′²]/E[σ²] = 100/64; E[u²σ′²] = 49."""
+    return Single(*np.array([[mean], [64.0], [49.0], [25.0], [error]]), slope_error)
 
 
 def errors(accuracy=Accuracy(correlation=0.0, tail=0.0), slope=slope(), value=value(), spread=0.0):  # noqa: B008
-    """With E[u²σ′²] = 49."""
-    return np.array(series._series_errors(np.array([S]), slope, value, np.array([49.0]), accuracy, spread))
+    single = value._replace(slope_moment=slope.second_moment)
+    return np.array(series._series_errors(np.array([S]), slope, single, accuracy, spread))
 
 
 def assert_errors(found, product=0.0, slope_product=0.0, second_moment=0.0, mean=0.0, correlation=0.25):
@@ -77,19 +78,20 @@ def test_a_variance_moves_the_correlation_and_either_factor_by_half_its_error(is
 
 
 def test_a_series_lacks_the_tail_that_was_allowed_or_what_there_is_if_that_is_more():
-    """A tail of 5 of 25 at ρ = ½, after two terms: 0.2/4, of which the value has 100/64 · ½."""
+    """A tail of 5 of 25 at ρ = ½, after two terms: 0.2/4, of which the value has 100/64 · ⅓; of
+    what may be left out before, ½."""
     at_half = 0.25 + 0.5625 / 2 + 0.5 / 4
-    for accuracy, record, missing in (
-        (Accuracy(correlation=0.5, tail=0.0625), slope(), 0.0625),
-        (Accuracy(correlation=0.5, tail=0.0), slope(tail=5.0), 0.05),
-        (Accuracy(correlation=0.5, tail=0.0625), slope(tail=5.0), 0.0625),
-        (Accuracy(correlation=0.5, tail=0.03125), slope(tail=5.0), 0.05),
+    for accuracy, record, missing, of_value in (
+        (Accuracy(correlation=0.5, tail=0.0625), slope(), 0.0625, 0.0625 / 2),
+        (Accuracy(correlation=0.5, tail=0.0), slope(tail=5.0), 0.05, 0.05 / 3),
+        (Accuracy(correlation=0.5, tail=0.0625), slope(tail=5.0), 0.0625, 0.0625 / 2),
+        (Accuracy(correlation=0.5, tail=0.03125), slope(tail=5.0), 0.05, 0.05 / 3),
     ):
         assert_errors(
             errors(accuracy, record),
-            product=3 * missing / 2 * 100 / 64,
+            product=3 * of_value * 100 / 64,
             slope_product=3 * missing,
-            correlation=at_half + missing / 2 * 100 / 64,
+            correlation=at_half + of_value * 100 / 64,
         )
 
 
@@ -98,6 +100,7 @@ def test_the_errors_of_a_quadrature_come_twice_once_for_either_factor():
     assert_errors(
         errors(value=value(error=0.8)), product=0.2, second_moment=0.2, mean=0.1, correlation=0.25 + 2 * 0.8 / 8
     )
+    assert_errors(errors(value=value(slope_error=0.25)), slope_product=0.25)
     found = errors(slope=slope(error=0.5), value=value(error=0.8))
     assert_errors(found, product=0.45, slope_product=0.2, second_moment=0.2, mean=0.1, correlation=0.45)
 
@@ -119,15 +122,13 @@ def test_signs_of_coefficients_make_no_difference():
 def test_each_part_of_an_error_is_that_of_the_row_where_it_is_largest():
     """Of a row as above and one without any σ at all, every part is the first's."""
     nothing = Coefficients(np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros(1))
-    slopes, values = slope(tail=5.0, error=0.5), value(error=0.8)
+    slopes, values = slope(tail=5.0, error=0.5), value(error=0.8, slope_error=0.125)
     accuracy = Accuracy(0.125, 0.25, 0.5, 0.01)
     one = errors(accuracy, slopes, values)
     for order in ([0, 1], [1, 0]):
-        both = [
-            Coefficients(*(np.concatenate(arrays)[order] for arrays in zip(record, empty, strict=True)))
-            for record, empty in ((slopes, nothing), (values, nothing._replace(a=np.zeros((1, 1)))))
-        ]
-        found = series._series_errors(np.array([S, 1.0])[order], *both, np.array([49.0, 0.0])[order], accuracy, 0.0)
+        both = Coefficients(*(np.concatenate(arrays)[order] for arrays in zip(slopes, nothing, strict=True)))
+        single = Single(*(np.append(array, 0.0)[order] for array in values[:-1]), values.slope_error)
+        found = series._series_errors(np.array([S, 1.0])[order], both, single, accuracy, 0.0)
         np.testing.assert_array_equal(found, one)
 
 

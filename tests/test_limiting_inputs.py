@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import at_most
+from profiles import at_most
 
 import minimal_gd as mgd
 from minimal_gd import gram

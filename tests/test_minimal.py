@@ -10,7 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comparing import (
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import minimal_gd as mgd
+from minimal_gd import minimal
+from minimal_gd.testing.comparing import (
     EPSILON,
     ROUNDINGS,
     compare_gradients,
@@ -24,12 +29,7 @@ from comparing import (
     require,
     rounding,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from strategies import conv_resnet, fully_connected, networks, problems, resnet, seeds
-
-import minimal_gd as mgd
-from minimal_gd import minimal
+from minimal_gd.testing.strategies import conv_resnet, fully_connected, networks, problems, resnet, seeds
 
 FILE = Path(minimal.__file__)
 SOURCE = FILE.read_text(encoding="utf-8")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from public_functions import flat
 from references import conv_resnet_by_correlate, conv_resnet_by_loops
-from strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds
 
 import minimal_gd as mgd
 from minimal_gd import gram
@@ -16,6 +15,7 @@ from minimal_gd.gradcheck import relative_error
 from minimal_gd.networks import base
 from minimal_gd.networks.conv_resnet import _sliding_sum
 from minimal_gd.networks.workspace import Workspace
+from minimal_gd.testing.strategies import ALL, conv_resnet, fully_connected, networks, problem, problems, resnet, seeds
 
 ONE_OF_EACH = [
     mgd.FullyConnected(5, 7, 3),

@@ -240,7 +240,7 @@ def test_a_condition_is_known_only_if_both_constants_are():
 def test_a_sigma_that_vanishes_everywhere_has_no_c_sigma():
     nothing = mgd.Activation(np.zeros_like, np.zeros_like, "nothing")
     with pytest.raises(
-        ValueError, match=r"^sigma must not vanish everywhere, got .* = 0.0 for Activation\('nothing'\)"
+        ValueError, match=r"^sigma must have a second moment .* not 0, got 0.0 for Activation\('nothing'\)"
     ):
         _ = nothing.c_sigma
 

@@ -4,6 +4,7 @@ import ast
 import configparser
 import graphlib
 import os
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -29,7 +30,7 @@ LAYERS = [
         "gradcheck",
         "data",
     ),
-    *("spectra", "regression", "descent", "sweeps", "theory", "paper", "verify", ""),
+    *("spectra", "regression", "descent", "sweeps", "theory", "paper", "verify", "testing", ""),
 ]
 
 
@@ -83,6 +84,14 @@ def test_the_version_is_the_same_everywhere():
     assert setup["metadata"]["version"] == "attr: minimal_gd.__version__"
 
 
+def test_the_extra_of_the_tests_contains_that_of_testing():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = {name: set(lines.split()) for name, lines in setup["options.extras_require"].items()}
+    assert extras["testing"]
+    assert extras["testing"] <= extras["test"]
+
+
 def test_no_merge_is_left_half_done():
     folders = (".", ".ci", "benchmarks", "chapters", "figures", "tests", "minimal_gd/**")
     endings = {".py", ".md", ".txt", ".toml", ".json", ".cfg", ""}
@@ -120,6 +129,27 @@ def test_the_workflow_runs_what_is_run_before_a_change_lands():
     )
 
 
+def test_types_are_checked_strictly_before_a_change_lands_and_found_where_the_package_is_edited():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["mypy"].getboolean("strict")
+    waived = [name for name in setup.sections() if name.startswith("mypy-minimal_gd")]
+    assert waived == ["mypy-minimal_gd.minimal"]  # it is written to be read, without a declaration
+    # With this, and the package beside setup.cfg, setuptools installs a path; otherwise a hook, which only Python runs.
+    assert setup["options"]["package_dir"].split() == ["=", "."]
+    make_lint = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nlint:")[1].split("\n\n")[0]
+    for tool, command in (("ruff", "ruff check"), ("mypy", "mypy minimal_gd"), ("pyright", ".ci/readme_types.py")):
+        assert f"{tool}>=" in setup["options.extras_require"]["lint"]
+        assert command in make_lint
+    assert "make lint\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_whatever_mypy_is_told_to_overlook_has_its_reason():
+    lines = [line for path in MODULES for line in path.read_text(encoding="utf-8").splitlines()]
+    overlooked = [line for line in lines if "type: ignore" in line]
+    assert [line for line in overlooked if not re.search(r"# type: ignore\[[a-z-]+\]  # \w+", line)] == []
+
+
 def test_the_first_target_of_the_makefile_is_help():
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     assert next(line for line in lines if line and line[0].islower() and ":" in line).startswith("help:")
@@ -138,6 +168,7 @@ def test_importing_the_package_leaves_slow_modules_alone():
     ).stdout.split()
     slow = {"matplotlib", "scipy.stats", "scipy.integrate", "scipy.optimize", "minimal_gd.paper", "minimal_gd.theory"}
     assert not slow & {*loaded}
+    assert not {"hypothesis", "minimal_gd.testing"} & {*loaded}  # the extra [testing], which not everyone installs
     assert "minimal_gd.gram" in loaded
 
 

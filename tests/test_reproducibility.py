@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import reference_runs
-from comparing import EPSILON, gram_allowance
 from reference_runs import NETS, case_of, stored
-from strategies import problem
 from test_descent import assert_same_run
 from threadpoolctl import threadpool_limits
 
 import minimal_gd as mgd
+from minimal_gd.testing.comparing import EPSILON, gram_allowance
+from minimal_gd.testing.strategies import problem
 
 every_net = pytest.mark.parametrize("name", NETS)
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from strategies import problem
 from test_descent import NETS, assert_same_run, stable
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import problem
 
 CASE = problem(NETS[0], n=6, seed=0)
 RECORDED = {"predictions": True, "distances": True, "observe": lambda k, params: params.a[:3], "observe_every": 3}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
 
 import minimal_gd as mgd
 from minimal_gd import spectra
 from minimal_gd.spectra import spectrum
+from minimal_gd.testing.strategies import seeds
 
 
 def with_eigenvalues(values: np.ndarray, seed: int) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from strategies import problem
 
 import minimal_gd as mgd
 from minimal_gd.descent.step import Step
 from minimal_gd.networks import blocks
+from minimal_gd.testing.strategies import problem
 
 NET = mgd.FullyConnected(4, 6, 2)  # a sample takes 6 · (4 + 6) multiplications
 

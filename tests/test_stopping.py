@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from strategies import problem
 from test_descent import NETS, assert_same_run, stable
 
 import minimal_gd as mgd
 from minimal_gd.descent.step import Step
 from minimal_gd.descent.trajectory import Trajectory
+from minimal_gd.testing.strategies import problem
 
 
 def test_divergence_names_the_step_and_the_limit_and_keeps_what_was_recorded():

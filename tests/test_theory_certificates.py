@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from references import jacobians
 from test_theory_theorems import CORNERS, S_1, Y, certified, small_run, too_narrow
 
 import minimal_gd as mgd
+from minimal_gd.testing.references import jacobians
 from minimal_gd.theory import certificates
 from minimal_gd.theory.constants import OpenConstants
 

@@ -136,3 +136,5 @@ def test_each_of_the_papers_networks_has_its_appendix():
     assert [constants.is_residual(net) for net in (FC, RESNET, CONV)] == [False, True, True]
     with pytest.raises(TypeError, match="net must be a FullyConnected, ResNet or ConvResNet, got TwoLayerReLU"):
         constants.appendix(mgd.TwoLayerReLU(3, 5))
+    with pytest.raises(TypeError, match="net must be a ResNet or ConvResNet, got FullyConnected"):
+        constants.growth_of_residual(FC, 3.0)

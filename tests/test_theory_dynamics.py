@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from references import jacobians
-from strategies import problem
 
 import minimal_gd as mgd
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import dynamics
 
 NETS = [

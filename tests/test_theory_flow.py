@@ -8,12 +8,12 @@ import pytest
 import scipy.integrate
 from hypothesis import given
 from hypothesis import strategies as st
-from references import jacobians
 from scipy.linalg import expm
-from strategies import problem, seeds
 
 import minimal_gd as mgd
 from minimal_gd import gram
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import problem, seeds
 from minimal_gd.theory import dynamics, flow
 
 NET = mgd.ResNet(3, 6, 2, "sincos")

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
-from references import jacobians, preactivations
-from strategies import at_most, problem
+from profiles import at_most
 
 import minimal_gd as mgd
+from minimal_gd.testing import strategies
+from minimal_gd.testing.references import jacobians, preactivations
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import gradients
 from minimal_gd.theory.layers import hidden_layers
 

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
-from references import preactivations
 from slow_limits import slow_limits
-from strategies import fully_connected, problems, seeds
 
 import minimal_gd as mgd
 from minimal_gd import data, gram
+from minimal_gd.testing.references import preactivations
+from minimal_gd.testing.strategies import fully_connected, problems, seeds
 from minimal_gd.theory import constants, initial
 from minimal_gd.theory.constants import OpenConstants
 

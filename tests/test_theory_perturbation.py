@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from references import jacobians
-from strategies import ANALYTIC, conv_resnet, fully_connected, resnet, seeds, sizes
 from test_theory_initial import CONV, CORNERS, ENDS, FC, RESNET
 
 import minimal_gd as mgd
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import ANALYTIC, conv_resnet, fully_connected, resnet, seeds, sizes
 from minimal_gd.theory import constants, perturbation
 from minimal_gd.theory.constants import InitialConstants, OpenConstants
 from minimal_gd.theory.layers import column_layers

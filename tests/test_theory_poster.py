@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from references import jacobians
 from scipy.linalg import expm
-from strategies import problem, seeds
 from test_theory_flow import matrix
 from test_theory_theorems import CORNERS, FAN, Y, too_narrow
 
 import minimal_gd as mgd
 from minimal_gd import gram
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import problem, seeds
 from minimal_gd.theory import flow, poster
 
 NET = mgd.ResNet(3, 6, 2, "sincos")

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 from slow_limits import slow_limits
-from strategies import problem
 from test_theory_flow import matrix
 from test_theory_poster import H_LIMIT, NET, WIDE
 from test_theory_theorems import CORNERS, ENDS, FAN, SIGNS, Y, too_narrow
 
 import minimal_gd as mgd
 from minimal_gd import data, gram
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import certificates, poster, poster_descent
 from minimal_gd.theory.constants import OpenConstants
 

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
-from references import jacobians
-from strategies import seeds, sizes
 from test_theory_initial import CORNERS
 from test_theory_training import (
     CONV,
@@ -25,6 +23,8 @@ from test_theory_training import (
 )
 
 import minimal_gd as mgd
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import seeds, sizes
 from minimal_gd.theory import constants, dynamics, perturbation, premises, second_order, training
 from minimal_gd.theory.constants import InitialConstants, OpenConstants
 

@@ -4,14 +4,15 @@ import math
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.polynomial import HermiteE
-from references import conv_resnet_by_correlate, conv_resnet_by_loops, jacobians
-from strategies import problem
+from references import conv_resnet_by_correlate, conv_resnet_by_loops
 
 import minimal_gd as mgd
+from minimal_gd.testing import strategies
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import setting
 from minimal_gd.theory.layers import column_layers, hidden_layers, patches
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles import at_most
 from scipy import integrate
-from strategies import at_most
 
 import minimal_gd as mgd
 from minimal_gd import activations

@@ -1,17 +1,18 @@
 """Drift in training: the bounds hold where they are promised, and fail where their constants are false."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import conv_resnet, fully_connected, resnet, seeds, sizes
 from test_theory_initial import CORNERS, ENDS
 from test_theory_perturbation import SMOOTH
 from test_theory_theorems import FAN
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import conv_resnet, fully_connected, resnet, seeds, sizes
 from minimal_gd.theory import constants, dynamics, premises, training
 from minimal_gd.theory.constants import InitialConstants
 
@@ -232,6 +233,11 @@ def test_inputs_that_are_no_unit_vectors_are_reported():
     [
         (lambda run: training.weight_drift(FC, run, CORNERS, 0.4), ValueError, "run must hold distances"),
         (lambda run: training.averaged_drift(FC, run, 0.4), ValueError, "run must hold distances"),
+        (
+            lambda run: training.weight_drift(FC, replace(run, distances=np.zeros((2, 3))), CORNERS, 0.4),
+            ValueError,
+            "run must hold start",
+        ),
         (lambda run: training.averaged_drift(FC, run, 0.0), ValueError, "run must hold distances"),
         (
             lambda run: training.gradient_bounds(mgd.FullyConnected(3, 4, 1, "square"), TOO_SMALL),

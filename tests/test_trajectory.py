@@ -4,11 +4,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from strategies import problem
 from test_descent import assert_same_run, stable
 
 import minimal_gd as mgd
 from minimal_gd.descent.trajectory import Trajectory
+from minimal_gd.testing.strategies import problem
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from strategies import problem
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import two_layer
 
 NET = mgd.TwoLayerReLU(3, 6)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slow_two_layer import INPUTS as X
 from slow_two_layer import digits_of, h_of, two_inputs
-from strategies import seeds
 
+from minimal_gd.testing.strategies import seeds
 from minimal_gd.theory import two_layer_hyperplanes, two_layer_limit
 
 

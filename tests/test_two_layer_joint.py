@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import problem, seeds
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import problem, seeds
 from minimal_gd.theory import two_layer_joint, two_layer_path
 from minimal_gd.theory.constants import OpenConstants
 

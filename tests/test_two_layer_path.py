@@ -2,9 +2,9 @@
 
 import numpy as np
 from slow_two_layer import CORNERS, SIGNS, TIMES, euler, gram_loop, orthogonal, predictions
-from strategies import problem
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import problem
 from minimal_gd.theory import two_layer_path
 
 NET = mgd.TwoLayerReLU(3, 50)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
 
 import minimal_gd as mgd
+from minimal_gd.testing.strategies import seeds
 from minimal_gd.theory import two_layer_limit, two_layer_patterns
 from minimal_gd.theory.constants import OpenConstants
 

@@ -3,7 +3,9 @@
 import threading
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
+
+from minimal_gd._runtime.arrays import Array
 
 
 class Buffers(threading.local):
@@ -19,5 +21,5 @@ class Buffers(threading.local):
     def __init__(self, dtype: DTypeLike, **shapes: int | tuple[int, ...]) -> None:
         self._arrays = {name: np.empty(shape, dtype) for name, shape in shapes.items()}
 
-    def __getitem__(self, name: str) -> NDArray:
+    def __getitem__(self, name: str) -> Array:
         return self._arrays[name]

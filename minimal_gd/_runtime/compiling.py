@@ -19,7 +19,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+from numba import njit
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
@@ -129,7 +129,8 @@ class _Cache(FunctionCache):
 
     def __init__(self, function: Callable) -> None:
         super().__init__(function)
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base)
+        files = _Files(self._cache_path, self._impl.filename_base)
+        self._cache_file = files  # type: ignore[assignment]  # numba only calls its load, save and flush
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled code, or None."""
@@ -154,7 +155,7 @@ def _compiled(**options: Any) -> Callable[[Callable], Callable]:
 
     def decorate(function: Callable) -> Callable:
         compiled = njit(nogil=True, error_model="numpy", **options)(function)
-        if not config.DISABLE_JIT:
+        if compiled is not function:  # as it is with NUMBA_DISABLE_JIT
             try:
                 compiled._cache = _Cache(function)
             except (OSError, RuntimeError) as error:  # numba finds no folder that it can write to

@@ -7,7 +7,8 @@ import textwrap
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+
+from minimal_gd._runtime.arrays import Array
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -16,8 +17,8 @@ _LINE, _LINES, _SHOWN = 110, 3, 3
 
 def by_content(kind: Kind) -> Kind:
     """Add to a dataclass or a NamedTuple an == that compares what it holds, and a `repr` that fits on three lines."""
-    kind.__eq__, kind.__ne__, kind.__repr__ = _eq, _ne, _repr  # type: ignore[assignment]
-    kind.__hash__ = None  # type: ignore[assignment]
+    kind.__eq__, kind.__ne__, kind.__repr__ = _eq, _ne, _repr  # type: ignore[assignment]  # of any class
+    kind.__hash__ = None  # type: ignore[assignment]  # as Python says that it has none
     return kind
 
 
@@ -35,7 +36,8 @@ def equal(one: Any, other: Any) -> bool:
             return len(one) == len(other) and all(map(equal, one, other))
         if isinstance(one, dict):
             return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
-        if type(one).__eq__ is object.__eq__ and hasattr(one, "__dict__") and not callable(one):
+        is_plain = type(one).__eq__ is object.__eq__  # type: ignore[comparison-overlap]  # it takes one for bound
+        if is_plain and hasattr(one, "__dict__") and not callable(one):
             return one is other or equal(vars(one), vars(other))
     return one is other or bool(one == other) or bool(one != one and other != other)  # NaN differs from itself
 
@@ -61,7 +63,7 @@ def _equal_arrays(one: Any, other: Any) -> bool:
     return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
 
 
-def _short_array(array: NDArray) -> str:
+def _short_array(array: Array) -> str:
     if array.ndim == 0:
         return short(array.item())
     if array.ndim == 1 and array.dtype.kind in "iuf" and array.size > 0:

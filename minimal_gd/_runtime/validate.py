@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 # What overflows on the way gives no warning: what is not finite in the end is refused. Nothing here depends on the
 # caller's own np.seterr: all four kinds of floating-point error are set.
-QUIET = {"divide": "warn", "over": "ignore", "under": "ignore", "invalid": "ignore"}
+QUIET: dict[str, Any] = {"divide": "warn", "over": "ignore", "under": "ignore", "invalid": "ignore"}
 quietly = np.errstate(**QUIET)
 
 

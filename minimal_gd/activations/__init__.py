@@ -1,16 +1,17 @@
 """The activations: σ with σ′, their constants, and which of the paper's conditions they satisfy."""
 
 import math
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.validate import boolean, describe, integer, quietly, real_array, real_number
 from minimal_gd.activations import compiled as fused
+from minimal_gd.activations import functions
 from minimal_gd.activations.derivative_check import require_derivative
 from minimal_gd.activations.functions import (
     erf_slope,
@@ -30,13 +31,18 @@ from minimal_gd.activations.functions import (
     square_slope,
     tanh_slope,
 )
-from minimal_gd.gaussian import closed_forms, expectation
+from minimal_gd.gaussian import closed_forms
 from minimal_gd.gaussian.closed_forms import ClosedForm
+from minimal_gd.gaussian.panels import Panels, Single
+from minimal_gd.gaussian.piecewise import Bounds, Scales, Target
+from minimal_gd.gaussian.quadrature import Expand, Trapezoids, suits_trapezoids
 
-Elementwise = Callable[[NDArray], NDArray]
+Elementwise = Callable[[Array], Array]
 
 # σ and σ′ are applied to this many entries at a time: their temporaries stay in the cache, whatever the problem.
 _TILE = 16384
+# So many standard deviations at a time.
+_ROWS = 128
 
 
 class Activation:
@@ -50,8 +56,11 @@ class Activation:
     name : str
         What messages and figures call it.
     lipschitz, smoothness : float, optional
-        sup |σ′| and sup |σ″|, ∞ where there is none. Not given, they are what a grid over [-10, 10] shows, which says
-        nothing about kinks and tails.
+        sup |σ′|, and sup |σ″| wherever σ has no kink; ∞ where there is none. Not given, they are what a grid over
+        [-10, 10] shows, which says nothing about kinks and tails. What is stated must be true: the limits of infinite
+        width rest on it.
+    kinks : iterable of floats, optional
+        Where σ′ jumps; all such places, if `lipschitz` and `smoothness` are given.
     analytic : bool, optional
         Whether σ is analytic; None if that is not known.
     polynomial_degree : int, optional
@@ -59,10 +68,24 @@ class Activation:
     closed_form : ClosedForm, optional
         E[σ(u)σ(v)] and its kin; without one, the limits of infinite width come from a Hermite series.
 
+    Notes
+    -----
+    Where Gaussian expectations of σ are needed (`c_sigma`, `gram.limiting`) and there is no closed form, σ is resolved
+    by polynomials as far as 16 standard deviations reach, see `gaussian.piecewise`. The error that comes with them
+
+    - is a proof if `lipschitz` and `smoothness` are given, one of them finite: it covers whatever such a σ may do
+      between the places where it was looked at. It can be large where they are, and with an infinite `smoothness` it
+      is never less than what `lipschitz` leaves open, lipschitz² for E[σ′²];
+    - else assumes that σ′ hides nothing between places that are 2⁻¹³ standard deviations apart near 0 (at x standard
+      deviations e^(x²/10) times that); a kink that is not named makes it large, but does no harm.
+
     Attributes
     ----------
     c_sigma : float
-        c_σ = 1 / E[σ(z)²], z ~ N(0, 1).
+        c_σ = 1 / E[σ(z)²], z ~ N(0, 1): to rounding where σ is resolved, and what it may be off by otherwise is part of
+        the error of `gram.limiting`.
+    smoothness : float
+        sup |σ″|: ∞ if there is a kink.
     satisfies_condition_3_1 : bool or None
         σ is Lipschitz and smooth; None if `lipschitz` or `smoothness` was not given.
     satisfies_condition_3_2 : bool or None
@@ -74,7 +97,8 @@ class Activation:
         If `sigma` or `dsigma` is not callable or does not map real arrays to real arrays, or `name` is not a string.
     ValueError
         If `dsigma` is not the derivative of `sigma` (the point and both values are named), if one of them is not
-        finite on [-10, 10] or changes the shape, or if a constant is negative.
+        finite on [-10, 10] or changes the shape, or if a constant is negative. When an expectation is asked for, if σ
+        is not finite or, without constants, cannot be resolved: the place and the scale are named.
 
     Paper: section 3.2, Conditions 3.1 and 3.2.
     """
@@ -87,6 +111,7 @@ class Activation:
         *,
         lipschitz: float | None = None,
         smoothness: float | None = None,
+        kinks: Iterable[float] = (),
         analytic: bool | None = None,
         polynomial_degree: int | None = None,
         closed_form: ClosedForm | None = None,
@@ -106,7 +131,13 @@ class Activation:
         steepest, most_curved = require_derivative(sigma, dsigma, name)
         self._constants_are_stated = lipschitz is not None and smoothness is not None
         self.lipschitz = steepest if lipschitz is None else _bound("lipschitz", lipschitz)
-        self.smoothness = most_curved if smoothness is None else _bound("smoothness", smoothness)
+        self.kinks = _places("kinks", kinks)
+        between = most_curved if smoothness is None else _bound("smoothness", smoothness)
+        self.smoothness = math.inf if self.kinks else between
+        self._bounds = Bounds(self.lipschitz, between) if self._constants_are_stated else None
+        if self._bounds == Bounds(math.inf, math.inf):
+            self._bounds = None  # nothing is known
+        self._panels: dict[Scales, Panels] = {}
 
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"
@@ -116,20 +147,20 @@ class Activation:
         return (get, (self.name,)) if ACTIVATIONS.get(self.name) is self else super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_fused": None}
+        return {**self.__dict__, "_fused": None, "_panels": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _fused=fused.compiled_pair(state["_sigma"], state["_dsigma"]))
 
-    def sigma(self, z: NDArray) -> NDArray:
+    def sigma(self, z: Array) -> Array:
         """σ(z), entry by entry; float32 stays float32, integers become float64."""
         return _evaluate(self._sigma, z)
 
-    def dsigma(self, z: NDArray) -> NDArray:
+    def dsigma(self, z: Array) -> Array:
         """σ′(z), entry by entry; float32 stays float32, integers become float64."""
         return _evaluate(self._dsigma, z)
 
-    def apply(self, z: NDArray, slope: NDArray, scale: float = 1.0) -> None:
+    def apply(self, z: Array, slope: Array, scale: float = 1.0) -> None:
         """Replace `z` by s σ(z) and fill `slope` with s σ′(z), allocating nothing that grows with them.
 
         Parameters
@@ -142,18 +173,58 @@ class Activation:
         if self._fused is not None and z.dtype.kind == "f":
             self._fused(flat_z, flat_slope, z.dtype.type(scale))
             return
-        for start in range(0, flat_z.size, _TILE):
-            tile, slopes = flat_z[start : start + _TILE], flat_slope[start : start + _TILE]
-            np.multiply(self._dsigma(tile), scale, out=slopes)
-            np.multiply(self._sigma(tile), scale, out=tile)
+        with np.errstate(under="ignore"):
+            for start in range(0, flat_z.size, _TILE):
+                tile, slopes = flat_z[start : start + _TILE], flat_slope[start : start + _TILE]
+                np.multiply(self._dsigma(tile), scale, out=slopes)
+                np.multiply(self._sigma(tile), scale, out=tile)
 
     @cached_property
     def c_sigma(self) -> float:
         """c_σ = 1 / E[σ(z)²] for z ~ N(0, 1): it keeps ‖x^(h)‖ ≈ 1. Paper: section 3.2."""
-        second_moment = expectation(lambda z: self.sigma(z) ** 2)
-        if second_moment <= 0:
-            raise ValueError(f"sigma must not vanish everywhere, got E[σ(z)²] = {second_moment} for {self!r}")
+        second_moment = self._second_moment()
+        if not 0 < second_moment < math.inf:
+            raise ValueError(
+                f"sigma must have a second moment E[σ(z)²] that is finite and not 0, got {second_moment} for {self!r}"
+            )
         return 1 / second_moment
+
+    def _second_moment(self) -> float:
+        """E[σ(z)²]."""
+        one = np.ones((1, 1, 1))
+        if self.closed_form is not None:
+            product = np.empty_like(one)
+            self.closed_form.products(one, one, one, product, np.empty_like(one))
+            return product.item()
+        _, single = self.expansions(one[0, 0], math.inf)
+        return single.second_moment.item()
+
+    def expansions(self, s: Array, wanted: float) -> tuple[Expand, Single]:
+        """What a Hermite series needs, of an activation without a closed form.
+
+        Parameters
+        ----------
+        s : (g,) array
+            Standard deviations ≥ 0.
+        wanted : float
+            The error that is wanted, relative to √E[σ(u)²]; a larger one where it can't be had.
+
+        Returns
+        -------
+        expand : callable
+            (s, K) -> the first K Hermite coefficients of σ′(s·).
+        single : Single
+            The expectations over one variable.
+        """
+        strip = _strip_of(self._sigma, self._dsigma)
+        if strip and suits_trapezoids(strip, s):
+            return Trapezoids(self._dsigma, strip), _by_trapezoids(self._sigma, self._dsigma, strip, s)
+        scales = Scales.of(s)
+        if scales not in self._panels:
+            target = Target(self._sigma, self._dsigma, self.kinks, repr(self))
+            bounds = None if strip else self._bounds  # those with a strip are known: they hide nothing
+            self._panels[scales] = Panels(target, scales, bounds)
+        return self._panels[scales], self._panels[scales].single(s, wanted)
 
     @property
     def satisfies_condition_3_1(self) -> bool | None:
@@ -174,10 +245,68 @@ def _bound(name: str, value: float) -> float:
     return float(value)
 
 
+def _places(name: str, values: Iterable[float]) -> tuple[float, ...]:
+    try:
+        places = tuple(values)
+    except TypeError:
+        raise TypeError(f"{name} must be an iterable of finite numbers, got {describe(values)}") from None
+    return tuple(sorted({real_number(name, place, "an iterable of finite numbers") for place in places}))
+
+
+def _by_trapezoids(sigma: Elementwise, dsigma: Elementwise, strip: float, s: Array) -> Single:
+    parts = []
+    for some in np.array_split(s, math.ceil(len(s) / _ROWS)):
+        value, radial, slope = (Trapezoids(f, strip)(some, 1) for f in (sigma, lambda u: u * dsigma(u), dsigma))
+        parts.append((value.a[:, 0], value.second_moment, radial.second_moment, slope.second_moment, value.error))
+    return Single._make((*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), 0.0))
+
+
 @quietly
-def _evaluate(function: Elementwise, z: NDArray) -> NDArray:
+def _evaluate(function: Elementwise, z: Array) -> Array:
     z = z if np.iscomplexobj(z) else real_array("z", z)
     return np.asarray(function(np.asarray(z)), dtype=np.asarray(z).dtype)
+
+
+# σ and σ′ have no pole within this distance from the real axis; and within half of it they, and zσ′(z), are at most
+# 2(1 + |z|)² in modulus: e^z has a positive real part there (for the hyperbolic tangent, e^2z has).
+_STRIPS: dict[tuple[Elementwise, Elementwise], float] = {
+    (softplus, softplus_slope): math.pi,
+    (sigmoid, sigmoid_slope): math.pi,
+    (silu, silu_slope): math.pi,
+    (np.tanh, tanh_slope): math.pi / 2,
+}
+
+
+def _strip_of(sigma: Elementwise, dsigma: Elementwise) -> float:
+    """The width of the strip to either side of the real axis where σ and σ′ are known to be analytic; 0 if none is."""
+    pairs = _STRIPS.items()  # compared one by one, as a callable need not be hashable
+    return next((strip for (f, slope), strip in pairs if f is sigma and slope is dsigma), 0.0)
+
+
+def leaky_relu(slope: float) -> Activation:
+    """z where z ≥ 0, else `slope` times z, in closed form; σ′(0) = 1. With the slope -1 it is |z|.
+
+    Parameters
+    ----------
+    slope : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the slope is not a finite number.
+    """
+    slope = real_number("slope", slope)
+    return Activation(
+        partial(functions.leaky_relu, slope),
+        partial(functions.leaky_relu_slope, slope),
+        f"leaky relu {slope:g}",
+        lipschitz=max(1.0, abs(slope)),
+        smoothness=0.0,
+        kinks=() if slope == 1 else (0.0,),
+        analytic=slope == 1,
+        polynomial_degree=1 if slope == 1 else None,
+        closed_form=closed_forms.leaky_relu(slope),
+    )
 
 
 # lipschitz = sup |σ′|, smoothness = sup |σ″|; the tests measure every one of them.
@@ -216,13 +345,7 @@ _BUILT_IN = (
         closed_form=closed_forms.SINCOS,
     ),
     Activation(
-        relu,
-        relu_slope,
-        "relu",
-        lipschitz=1.0,
-        smoothness=math.inf,
-        analytic=False,
-        closed_form=closed_forms.RELU,
+        relu, relu_slope, "relu", lipschitz=1.0, smoothness=math.inf, analytic=False, closed_form=closed_forms.RELU
     ),
     Activation(
         np.positive,

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 from numba.extending import overload
-from numpy.typing import NDArray
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.compiling import contracted_kernel
 from minimal_gd.activations import functions as sigmas
 
@@ -49,11 +49,9 @@ def _constants(real: type, mantissa: int, smallest: float, high_bits: int, terms
     high = math.floor(math.log(2) * 2**high_bits) / 2**high_bits
     numbers = (0, 0.5, 1, 2, 3, 4, smallest, 1.5 * 2**mantissa, math.log(2), 1 / math.log(2))
     rest = (high, float(Decimal(2).ln() - Decimal(high)), math.sqrt(2) - 1)
-    return _Constants(
-        *map(real, numbers + rest),
-        tuple(real(1 / math.factorial(k)) for k in range(1, terms[0] + 1)),
-        tuple(real(2 / (2 * k + 1)) for k in range(terms[1])),
-    )
+    exponential = tuple(real(1 / math.factorial(k)) for k in range(1, terms[0] + 1))
+    logarithm = tuple(real(2 / (2 * k + 1)) for k in range(terms[1]))
+    return _Constants._make((*map(real, numbers + rest), exponential, logarithm))
 
 
 _DOUBLE = _constants(np.float64, mantissa=52, smallest=-745.2, high_bits=32, terms=(13, 11))
@@ -66,7 +64,7 @@ def _constants_of(x: float) -> _Constants:
 
 
 @overload(_constants_of)
-def _compile_constants_of(x):  # numba wants the lambda to have this very signature
+def _compile_constants_of(x):  # type: ignore[no-untyped-def]  # numba wants the lambda's very signature
     constants = _SINGLE if x == types.float32 else _DOUBLE
     return lambda x: constants
 
@@ -77,7 +75,7 @@ def _power_of_two(k: float) -> float:
 
 
 @overload(_power_of_two)
-def _compile_power_of_two(k):
+def _compile_power_of_two(k):  # type: ignore[no-untyped-def]  # as above
     if k == types.float32:
         return lambda k: np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
     return lambda k: np.int64((np.int64(k) + 1023) << 52).view(np.float64)
@@ -129,7 +127,7 @@ def _log_of_one_and(e: float) -> float:
 
 
 @contracted_kernel
-def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
+def softplus(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s log(1 + e^z), and fill `slope` with s / (1 + e^(-z))."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -140,7 +138,7 @@ def softplus(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
+def sigmoid(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s p, p = 1 / (1 + e^(-z)), and fill `slope` with s p (1 - p)."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -151,7 +149,7 @@ def sigmoid(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def silu(z: NDArray, slope: NDArray, scale: float) -> None:
+def silu(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s z p, p = 1 / (1 + e^(-z)), and fill `slope` with s p (1 + z (1 - p))."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -162,7 +160,7 @@ def silu(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
+def tanh(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s tanh z, and fill `slope` with s / cosh(z)².
 
     With E = e^(-2|z|) - 1 = (2^k - 1) + 2^k μ, where nothing cancels: tanh |z| = -E/(2 + E), and 1/cosh(z)² =
@@ -179,7 +177,7 @@ def tanh(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 @contracted_kernel
-def relu(z: NDArray, slope: NDArray, scale: float) -> None:
+def relu(z: Array, slope: Array, scale: float) -> None:
     """Turn z into s max(z, 0), and fill `slope` with s where z ≥ 0, else 0."""
     c = _constants_of(scale)
     for i in range(len(z)):
@@ -189,7 +187,7 @@ def relu(z: NDArray, slope: NDArray, scale: float) -> None:
 
 
 # (σ, σ′) → their compiled form.
-_COMPILED: dict[tuple[Callable, Callable], Callable[[NDArray, NDArray, float], None]] = {
+_COMPILED: dict[tuple[Callable, Callable], Callable[[Array, Array, float], None]] = {
     (sigmas.softplus, sigmas.softplus_slope): softplus,
     (sigmas.sigmoid, sigmas.sigmoid_slope): sigmoid,
     (sigmas.silu, sigmas.silu_slope): silu,
@@ -198,7 +196,7 @@ _COMPILED: dict[tuple[Callable, Callable], Callable[[NDArray, NDArray, float], N
 }
 
 
-def compiled_pair(sigma: Callable, dsigma: Callable) -> Callable[[NDArray, NDArray, float], None] | None:
+def compiled_pair(sigma: Callable, dsigma: Callable) -> Callable[[Array, Array, float], None] | None:
     """Return the compiled form of (σ, σ′), or None.
 
     It takes z and slope, C-contiguous 1-D arrays of float32 or float64, both written, and a scale of their dtype.

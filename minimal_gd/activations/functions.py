@@ -101,6 +101,16 @@ def relu_slope(z: NDArray) -> NDArray:
     return (z >= 0).astype(z.dtype)
 
 
+def leaky_relu(slope: float, z: NDArray) -> NDArray:
+    """z where z ≥ 0, else `slope` times z."""
+    return np.where(z >= 0, z, slope * z)
+
+
+def leaky_relu_slope(slope: float, z: NDArray) -> NDArray:
+    """1 where z ≥ 0, else `slope`."""
+    return np.where(z >= 0, 1.0, slope)
+
+
 def square(z: NDArray) -> NDArray:
     """z²."""
     return z * z

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.step import Step
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.parameters import Parameters
 
-Observation = NDArray | dict[str, NDArray]
+Observation = Array | dict[str, Array]
 
 _WANTED = "observe must return a number or an array of numbers, or a dict of them by name"
 
@@ -29,8 +29,8 @@ class Recorder:
     step_size: float
     normalisation: str
     loss: list[float] = field(default_factory=list)
-    predictions: list[NDArray] | None = None
-    distances: list[NDArray] | None = None
+    predictions: list[Array] | None = None
+    distances: list[Array] | None = None
     start: Parameters | None = None
     observe: Callable[[int, Parameters], Any] | None = None
     observe_every: int = 1
@@ -52,7 +52,7 @@ class Recorder:
         try:
             yield
         except BaseException as error:
-            error.trajectory = self.trajectory(params)  # type: ignore[attr-defined]
+            error.trajectory = self.trajectory(params)  # type: ignore[attr-defined]  # of any class
             raise
 
     def go_on_from(self, run: Trajectory) -> None:
@@ -78,7 +78,7 @@ class Recorder:
         self.predictions = None if run.predictions is None else list(run.predictions)
         self.distances = None if run.distances is None else list(run.distances)
         self.start = run.start
-        observed = run.observed
+        observed: Any = run.observed
         if isinstance(observed, dict):
             observed = [dict(zip(observed, values, strict=True)) for values in zip(*observed.values(), strict=True)]
         self.observations = list(zip(run.observed_steps.tolist(), observed, strict=True))
@@ -117,12 +117,12 @@ class Recorder:
             observed=self._observed(),
         )
 
-    def _observed(self) -> list[NDArray] | dict[str, list[NDArray]]:
+    def _observed(self) -> list[Array] | dict[str, list[Array]]:
         """What was observed, step by step, and name by name where there are names."""
-        seen = [value for _, value in self.observations]
-        if not seen or not isinstance(seen[0], dict):
-            return seen
-        return {name: [values[name] for values in seen] for name in seen[0]}
+        named = [seen for _, seen in self.observations if isinstance(seen, dict)]
+        if named:
+            return {name: [values[name] for values in named] for name in named[0]}
+        return [seen for _, seen in self.observations if not isinstance(seen, dict)]
 
 
 def _as_observation(seen: Any) -> Observation:
@@ -134,7 +134,7 @@ def _as_observation(seen: Any) -> Observation:
     return {name: _as_numbers(value, f" for {name!r}") for name, value in seen.items()}
 
 
-def _as_numbers(value: Any, place: str) -> NDArray:
+def _as_numbers(value: Any, place: str) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{_WANTED}, got a masked array{place}")
     try:
@@ -161,7 +161,7 @@ def _require_same_names(k: int, seen: Observation, last: int, before: Observatio
     )
 
 
-def _read_only(array: NDArray) -> NDArray:
+def _read_only(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view

@@ -10,6 +10,7 @@ a quotient: arccos of a number near 1 would lose half of the digits.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -84,6 +85,44 @@ def relu_slope_modulus(eta: float, rho: float) -> float:
     """(arccos(ρ - η) - arccos(ρ + η))/π: arccos is steepest at ±1, where this becomes 2√η/π."""
     end = min(rho + eta, 1.0)
     return (math.acos(max(end - 2 * eta, -1.0)) - math.acos(end)) / math.pi
+
+
+def leaky_relu(slope: float) -> ClosedForm:
+    """The expectations of σ(z) = z where z ≥ 0, else αz, with α the `slope`; so |z| is α = -1."""
+    return ClosedForm(
+        mean=partial(_leaky_mean, slope),
+        products=partial(_leaky_products, slope),
+        radial=partial(_leaky_radial, slope),
+        slope_modulus=partial(_leaky_slope_modulus, slope),
+    )
+
+
+def _leaky_mean(slope: float, a: NDArray) -> NDArray:
+    """(1 - α) E[relu(u)], as E[u] = 0."""
+    return (1 - slope) * relu_mean(a)
+
+
+def _leaky_products(slope: float, a: NDArray, b: NDArray, c: NDArray, product: NDArray, derivative: NDArray) -> None:
+    """αc + (1 - α)² E[relu(u) relu(v)] and α² + α(1 - α)(P(u ≥ 0) + P(v ≥ 0)) + (1 - α)² P(u ≥ 0, v ≥ 0).
+
+    For σ = αz + (1 - α) relu(z) and, by Stein, E[u relu(v)] = c/2.
+    """
+    jump = 1 - slope
+    relu_products(a, b, c, product, derivative)
+    product *= jump * jump
+    product += slope * c
+    derivative *= jump * jump
+    derivative += slope * slope + slope * jump * (np.where(a > 0, 0.5, 1) + np.where(b > 0, 0.5, 1))
+
+
+def _leaky_radial(slope: float, a: NDArray) -> NDArray:
+    """(1 + α²) a/2: uσ′(u) = σ(u)."""
+    return (1 + slope * slope) / 2 * a
+
+
+def _leaky_slope_modulus(slope: float, eta: float, rho: float) -> float:
+    """That of ReLU, times (1 - α)²/(1 + α²): E[σ′(u)²] is (1 + α²)/2."""
+    return (1 - slope) ** 2 / (1 + slope * slope) * relu_slope_modulus(eta, rho)
 
 
 def erf_mean(a: NDArray) -> NDArray:
@@ -207,11 +246,7 @@ SINCOS = ClosedForm(
     radial_curvature=np.copy,
 )
 IDENTITY = ClosedForm(
-    np.zeros_like,
-    identity_products,
-    radial=np.copy,
-    curvature=np.zeros_like,
-    radial_curvature=np.zeros_like,
+    np.zeros_like, identity_products, radial=np.copy, curvature=np.zeros_like, radial_curvature=np.zeros_like
 )
 SQUARE = ClosedForm(
     np.copy,

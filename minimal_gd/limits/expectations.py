@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.gaussian.hermite import ROUNDING
+from minimal_gd.gaussian.quadrature import ROUNDING
 from minimal_gd.limits.moments import Accuracy, ClosedMoments, Moments, Pairs, largest
 from minimal_gd.limits.series import SeriesMoments
 

@@ -1,7 +1,9 @@
 """Every layer's Gram matrix at m → ∞, pair by pair of samples, with a bound on its error."""
 
+import math
 import warnings
 from collections.abc import Callable
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,38 @@ from minimal_gd.networks.base import Network, require_network
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
+# What errors of a variance do is told to first order, which is no bound if they are larger.
+_FIRST_ORDER = 2.0**-6
 # How long the products of the first layer take, next to all layers.
 _SHARE_OF_PRODUCTS = 1 / 8
 # So much of the series' coefficients is kept at a time, of all layers together.
 _KEPT_BYTES = 2**26
+
+
+@overload
+def limiting(
+    net: Network,
+    X: NDArray,
+    X2: NDArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    covariances: Literal[False] = False,
+    out: NDArray | None = None,
+    progress: bool = False,
+) -> tuple[NDArray, float]: ...
+
+
+@overload
+def limiting(
+    net: Network,
+    X: NDArray,
+    X2: NDArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    covariances: Literal[True],
+    out: NDArray | None = None,
+    progress: bool = False,
+) -> tuple[NDArray, float, NDArray]: ...
 
 
 def limiting(
@@ -61,7 +91,8 @@ def limiting(
     K : (H + 1, n, n) float64 array, or (H + 1, n, n2)
         Row h - 1 is Θ^(h), the limit of G^(h); row H - 1 is the paper's K^(H), the last row Θ^(H+1).
     error : float
-        Every entry of K, and of the covariances, is within this of the exact value.
+        Every entry of K, and of the covariances, is within this of the exact value; what an activation of the user's is
+        taken to be, `Activation` says. ∞ if too little is known of it.
     covariances : (H, n, n2) float64 array, for a convolution (H, n, n2, p, p); only if asked for
         Row h is the paper's K^(h), h < H, in a convolution K^(h)_ij,lr for positions l of x_i and r of x_j.
 
@@ -155,6 +186,8 @@ def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, t
     tail, best = tolerance * _SHARE, None
     while True:
         limits = profile(net, squares, channels, rho, tail, run)
+        if not all(layer.variance_error <= _FIRST_ORDER for layer in limits.layers) or math.isnan(limits.error):
+            limits = limits._replace(error=math.inf)
         best = limits if best is None or limits.error < best.error else best
         if best.error <= tolerance * max(1, best.largest) or tail <= SETTLED or best is not limits:
             return best

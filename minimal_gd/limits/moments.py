@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minimal_gd.gaussian.closed_forms import ClosedForm
-from minimal_gd.gaussian.hermite import ROUNDING, inverse
+from minimal_gd.gaussian.hermite import inverse
+from minimal_gd.gaussian.quadrature import ROUNDING
 
 
 class Errors(NamedTuple):

@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 
 from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.gaussian.hermite import ROUNDING, inverse
+from minimal_gd.gaussian.hermite import inverse
+from minimal_gd.gaussian.quadrature import ROUNDING
 from minimal_gd.limits.expectations import moments
 from minimal_gd.limits.moments import Accuracy, Errors, Moments
 from minimal_gd.networks.base import Network
@@ -57,8 +58,8 @@ class Layer(NamedTuple):
         b^(h-1)_i.
     moments : Moments
         The expectations over the pre-activations.
-    input_error, slope_error : float
-        The relative errors of P^(h-1) and of D^(h).
+    input_error, variance_error, slope_error : float
+        The relative errors of P^(h-1), of its diagonal, and of D^(h).
     """
 
     skip: float
@@ -67,6 +68,7 @@ class Layer(NamedTuple):
     offset: NDArray
     moments: Moments
     input_error: float
+    variance_error: float
     slope_error: float
 
 
@@ -141,7 +143,7 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
     products = (channels + 2) * ROUNDING
     errors = _Errors(products, products, 0.0, min(rho + 2 * products, 1.0))
     patch = net.fan_in[0] // channels * ROUNDING  # a sum over the filter
-    scale_error = _scale_error(net.activation)
+    scale_error = _scale_error(net.activation, tail)
     for h in range(1, net.depth + 1):
         skip, scale = net.limit_layer(h)
         if skip not in (0, 1):
@@ -157,7 +159,9 @@ def profile(net: Network, squares: NDArray, channels: int, rho: float, tail: flo
         accuracy = Accuracy(errors.product, errors.variance, errors.correlation, tail)
         layer_moments = moments(net.activation, variance, accuracy, run)
         after = layer_moments.errors
-        layers.append(Layer(skip, scale, variance, b, layer_moments, errors.product, after.slope_product))
+        layers.append(
+            Layer(skip, scale, variance, b, layer_moments, errors.product, errors.variance, after.slope_product)
+        )
 
         e = layer_moments.mean
         before, branch = skip * S, scale**2 * layer_moments.second_moment
@@ -208,8 +212,8 @@ def _backward(
     return Profile(layers, S, float(error), float(largest))
 
 
-def _scale_error(activation: Activation) -> float:
-    """The relative error of β_h = √c_σ: how far c_σ E[σ(z)²], by the rule of the layers, is from 1."""
-    unit = moments(activation, np.ones((1, 1)), Accuracy())
+def _scale_error(activation: Activation, tail: float) -> float:
+    """The relative error of β_h² = c_σ: how far c_σ E[σ(z)²], by the rule of the layers, is from 1."""
+    unit = moments(activation, np.ones((1, 1)), Accuracy(correlation=0.0, tail=tail))
     deviation = abs(activation.c_sigma * unit.second_moment.item() - 1)
     return deviation + unit.errors.second_moment

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from minimal_gd._runtime.threads import Run
 from minimal_gd.activations import Activation
-from minimal_gd.gaussian.hermite import ROUNDING, Coefficients, coefficients, inverse, remainder, resolve
-from minimal_gd.gaussian.quadrature import Elementwise
+from minimal_gd.gaussian.hermite import Coefficients, inverse, remainder, resolve
+from minimal_gd.gaussian.panels import Single
+from minimal_gd.gaussian.quadrature import ROUNDING
 from minimal_gd.limits import kernels
 from minimal_gd.limits.moments import Accuracy, Errors, Pairs, largest
 
@@ -31,26 +32,23 @@ class SeriesMoments:
         s = np.sqrt(distinct)
         self._s = np.sqrt(variance)
         self._inverse_s = inverse(self._s)
-        value = _single_expectations(activation.sigma, s)
-        radial = _single_expectations(lambda u: u * activation.dsigma(u), s).second_moment  # E[u² σ′(u)²]
-        slope_moment = np.empty_like(s)
+        expand, single = activation.expansions(s, accuracy.tail)
         worst: list[Errors] = []
-        rest: dict[int, NDArray] = {}
+        rest: list[NDArray] = []
 
         def visit(rows: NDArray, slope: Coefficients) -> None:
-            slope_moment[rows] = slope.second_moment
-            some = Coefficients(*(array[rows] for array in value))
-            worst.append(_series_errors(s[rows], slope, some, radial[rows], accuracy, spread))
-            rest[rows[0]] = np.max(
-                remainder(slope.a, slope.second_moment) * inverse(slope.second_moment)[:, None], axis=0
-            )
+            of_rows = Single._make((*(array[rows] for array in single[:-1]), single.slope_error))
+            worst.append(_series_errors(s[rows], slope, of_rows, accuracy, spread))
+            share = remainder(slope.a, slope.second_moment) * inverse(slope.second_moment)[:, None]
+            rest.append(np.max(share, axis=0))
 
-        self._slope = resolve(activation.dsigma, s, accuracy.tail, accuracy.correlation, visit=visit, run=run)
-        self._reach = _reach(np.max(list(rest.values()), axis=0), accuracy.tail)
+        self._slope = resolve(expand, s, accuracy.tail, accuracy.correlation, visit=visit, run=run)
+        rest = [one for one in rest if len(one) == self._slope.terms]
+        self._reach = _reach(np.max(rest, axis=0), accuracy.tail)
         self.errors = Errors(*np.max(worst, axis=0).tolist())
-        self.mean = value.a[:, 0][self._group]
-        self.second_moment = value.second_moment[self._group]
-        self.slope_moment = slope_moment[self._group]
+        self.mean = single.mean[self._group]
+        self.second_moment = single.second_moment[self._group]
+        self.slope_moment = single.slope_moment[self._group]
         self.bytes_a_sample = 8 * len(variance) * self._slope.terms
         self._prepared: list[tuple[slice, NDArray, NDArray]] = []
 
@@ -91,43 +89,36 @@ class SeriesMoments:
         kernels.add_means(product, s, t, self.mean[left, rows], self.mean[right, columns])
 
 
-def _single_expectations(f: Elementwise, s: NDArray) -> Coefficients:
-    """The mean of f and its second moment, which comes with whatever tail."""
-    return coefficients(f, s, tail=1.0, terms=1)
-
-
-def _series_errors(
-    s: NDArray, slope: Coefficients, value: Coefficients, radial: NDArray, accuracy: Accuracy, spread: float
-) -> Errors:
+def _series_errors(s: NDArray, slope: Coefficients, single: Single, accuracy: Accuracy, spread: float) -> Errors:
     """`Moments.errors` over some standard deviations.
 
     Parameters
     ----------
     s : (g,) array
-    slope, value : Coefficients of g rows
-        Of σ′, and of σ (its mean alone).
-    radial : (g,) array
-        E[u²σ′(u)²].
+    slope : Coefficients of g rows
+        Of σ′.
+    single : Single, of g rows
     accuracy : Accuracy
     spread : float
         How far the variances were moved to be joined.
     """
     rho, delta = accuracy.correlation, accuracy.variance + spread
     eta = accuracy.covariance + delta + 4 * ROUNDING  # of ρ = c/st
-    norm, slope_norm = np.sqrt(value.second_moment), np.sqrt(slope.second_moment)
+    norm, slope_norm = np.sqrt(single.second_moment), np.sqrt(single.slope_moment)
     K = slope.a.shape[1]
     k = np.arange(K)
     share = (slope.a * inverse(slope_norm)[:, None]) ** 2  # of E[σ′²], by k; that of E[σ²] is s² a′_k²/(k + 1)
     value_share = (slope.a * (s * inverse(norm))[:, None]) ** 2 / (k + 1)
     # pairs of smaller |ρ| get fewer terms, so that all lack about as much
-    missing = max(largest(slope.tail, slope.second_moment) * rho**K, _negligible(accuracy.tail))
-    value_missing = largest(s * slope_norm, norm) ** 2 * missing / 2
+    after_all, at_most = largest(slope.tail, slope.second_moment) * rho**K, _negligible(accuracy.tail)
+    missing = max(after_all, at_most)
+    value_missing = largest(s * slope_norm, norm) ** 2 * max(after_all / (K + 1), at_most / 2)
 
-    by_variance = largest(np.sqrt(radial), norm)
+    by_variance = largest(np.sqrt(single.radial), norm)
     slope_by_variance = float(np.max(_radial_derivative(slope) * inverse(slope_norm)))
-    slope_quadrature, quadrature = largest(slope.error, slope_norm), largest(value.error, norm)
+    slope_quadrature, quadrature = largest(slope.error, slope_norm), largest(single.error, norm)
     horner = 2 * ROUNDING * float(np.max(share @ k)) + 16 * ROUNDING
-    at_rho = (value.a[:, 0] * inverse(norm)) ** 2 + value_share @ rho ** (k + 1)
+    at_rho = (single.mean * inverse(norm)) ** 2 + value_share @ rho ** (k + 1)
     return Errors(
         product=float(np.max(value_share @ np.minimum(2, (k + 1) * eta)))
         + 3 * value_missing
@@ -138,6 +129,7 @@ def _series_errors(
         + 3 * missing
         + delta * slope_by_variance
         + 2 * slope_quadrature
+        + single.slope_error
         + horner,
         second_moment=delta * by_variance + 2 * quadrature + 8 * ROUNDING,
         mean=delta / 2 * by_variance + quadrature + 8 * ROUNDING,

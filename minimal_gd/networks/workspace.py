@@ -101,6 +101,6 @@ class Workspace:
 class Arrays(list):
     """A list that keeps its arrays: `arrays[h] = x` writes x into `arrays[h]`, where a step of descent reads it."""
 
-    def __setitem__(self, h: int, x: NDArray) -> None:  # type: ignore[override]
+    def __setitem__(self, h: int, x: NDArray) -> None:  # type: ignore[override]  # no slices
         if x is not self[h]:
             self[h][...] = x

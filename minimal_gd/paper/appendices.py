@@ -8,10 +8,11 @@ from minimal_gd import gram
 from minimal_gd.networks import FullyConnected
 from minimal_gd.paper.example import Example
 from minimal_gd.paper.examples import ACTIVATION, INPUT_DIM, Examples
-from minimal_gd.paper.statement import DERIVED, HIGH, LOW, MEDIUM, TEXT, Statement
+from minimal_gd.paper.statement import DERIVED, HIGH, LOW, MEDIUM, TEXT, Statement, taken_from
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory.appendices_a_to_d import initial, perturbation, second_order, training
 from minimal_gd.theory.appendices_e_to_g import concentration, full_rank, technical
+from minimal_gd.theory.comparison import Comparison
 
 DEEP_FC = FullyConnected(INPUT_DIM, 1, 5)
 # Two covariance matrices.
@@ -55,7 +56,7 @@ def _parts_of_gram(e: Example) -> tuple:
 
 
 # (function, how sure the wording of B, C and D is, what it takes), lemmas 1 to 7
-_LEMMAS = (
+_LEMMAS: tuple[tuple[Callable[..., Comparison], tuple[str, str, str], Callable[[Example], tuple]], ...] = (
     (initial.norms, (HIGH, HIGH, LOW), lambda e: e.at_start),
     (initial.initial_gram, (MEDIUM, MEDIUM, LOW), lambda e: (*e.at_start, e.K_H)),
     (perturbation.forward, (HIGH, MEDIUM, LOW), _trained),
@@ -74,7 +75,7 @@ def _lemmas(letter: str, column: int, example_of: Callable[[Examples], Example])
             f"Appendix {letter}",
             wordings[column],
             function,
-            lambda e, arguments=arguments: arguments(example_of(e)),
+            taken_from(example_of, arguments),
         )
 
 

@@ -1,7 +1,7 @@
 """The statements of the companion paper, in its order."""
 
 from minimal_gd.paper.companion_example import RADIUS, CompanionExample
-from minimal_gd.paper.statement import DERIVED, HIGH, LOW, TEXT, Statement
+from minimal_gd.paper.statement import DERIVED, HIGH, LOW, TEXT, Statement, taken_from
 from minimal_gd.theory.companion import descent as two_layer_descent
 from minimal_gd.theory.companion import experiments as two_layer_experiments
 from minimal_gd.theory.companion import flow as two_layer_flow
@@ -89,6 +89,6 @@ _ROWS = (
     ("Section 5 (c)", "section 5", TEXT, two_layer_experiments.section_5_c, lambda e: (e.experiment,)),
 )
 COMPANION = tuple(
-    Statement(f"Companion {label}", where, wording, function, lambda e, arguments=arguments: arguments(e.two_layer))
+    Statement(f"Companion {label}", where, wording, function, taken_from(lambda e: e.two_layer, arguments))
     for label, where, wording, function, arguments in _ROWS
 )

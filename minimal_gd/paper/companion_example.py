@@ -20,10 +20,8 @@ WIDTHS = (32, 128, 512, 2048)
 
 
 @dataclass(frozen=True)
-class CompanionExample(Example):
+class CompanionExample(Example[TwoLayerReLU]):
     """The companion's network on unit inputs, with its patterns, its flow and its experiments."""
-
-    net: TwoLayerReLU
 
     @cached_property
     def lambda_0(self) -> float:

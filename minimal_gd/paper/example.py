@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-
-from numpy.typing import NDArray
+from typing import Generic, TypeVar
 
 from minimal_gd import gram
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks import Network
 from minimal_gd.parameters import Parameters
@@ -13,9 +13,11 @@ from minimal_gd.theory import premises
 from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.sections_3_and_4 import dynamics
 
+N = TypeVar("N", bound=Network)
+
 
 @dataclass(frozen=True)
-class Example:
+class Example(Generic[N]):
     """One network on unit inputs, from its initialisation to the end of its training.
 
     Attributes
@@ -28,9 +30,9 @@ class Example:
         How long it trains.
     """
 
-    net: Network
-    X: NDArray
-    y: NDArray
+    net: N
+    X: Array
+    y: Array
     steps: int
 
     @cached_property
@@ -39,12 +41,12 @@ class Example:
         return self.net.init(0)
 
     @cached_property
-    def K(self) -> NDArray:
+    def K(self) -> Array:
         """Θ^(1), …, Θ^(H+1)."""
         return gram.limiting(self.net, self.X)[0]
 
     @property
-    def K_H(self) -> NDArray:
+    def K_H(self) -> Array:
         """K^(H)."""
         return self.K[self.net.depth - 1]
 
@@ -54,7 +56,7 @@ class Example:
         return premises.smallest_eigenvalue(self.K_H)
 
     @cached_property
-    def G(self) -> NDArray:
+    def G(self) -> Array:
         """ΣG^(h)(0) over the layers that are trained."""
         return gram.total(self.net, self.params, self.X)
 
@@ -80,26 +82,26 @@ class Example:
         return certificates.observed_descent(*self.everything, step_size, self.steps, normalisation="mean")
 
     @property
-    def u(self) -> NDArray:
+    def u(self) -> Array:
         """u(0)."""
         return self.step.u
 
     @property
-    def residual(self) -> NDArray:
+    def residual(self) -> Array:
         """y - u(0)."""
         return self.step.residual
 
     @property
-    def limit(self) -> tuple[Network, NDArray]:
+    def limit(self) -> tuple[N, Array]:
         """What the limit of infinite width depends on: the network, of any width, and its inputs."""
         return self.net, self.X
 
     @property
-    def at_start(self) -> tuple[Network, Parameters, NDArray]:
+    def at_start(self) -> tuple[N, Parameters, Array]:
         """The network as it starts, and its inputs."""
         return self.net, self.params, self.X
 
     @property
-    def everything(self) -> tuple[Network, Parameters, NDArray, NDArray]:
+    def everything(self) -> tuple[N, Parameters, Array, Array]:
         """What most functions take."""
         return self.net, self.params, self.X, self.y

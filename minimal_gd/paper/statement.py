@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minimal_gd.paper.examples import Examples
 from minimal_gd.theory.comparison import Comparison
@@ -60,3 +60,8 @@ class Statement(NamedTuple):
         if folders != ["companion"]:
             return module
         return "two_layer" if module == "network" else f"two_layer_{module}"
+
+
+def taken_from(example_of: Callable[[Examples], Any], arguments: Callable[[Any], tuple]) -> Callable[[Examples], tuple]:
+    """The `arguments` of a statement that takes them from one example alone."""
+    return lambda examples: arguments(example_of(examples))

@@ -9,7 +9,8 @@ import copyreg
 import functools
 import hashlib
 import sys
-from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 from minimal_gd._runtime import validate
@@ -86,16 +87,13 @@ def _content(value: Any) -> tuple[str, list]:
         return "descriptor", [value.__qualname__]
     if kind is ModuleType:
         return "module", [value.__name__]
-    if kind is _CELL:
+    if kind is CellType:
         return "cell", _in_cell(value)
     if isinstance(value, type):
         return "class", _in_class(value)
     if callable(value) and hasattr(value, "__wrapped__"):  # by functools.cache, numba and others
         return "wrapper", [kind, value.__wrapped__]
     return "object", _in_object(value)
-
-
-_CELL = type((lambda value: lambda: value)(0).__closure__[0])
 
 
 def _in_cell(cell: Any) -> list:
@@ -129,4 +127,4 @@ def _in_object(value: Any) -> list:
         ) from error
     if isinstance(reduced, str):  # it is found by its name
         return [type(value), getattr(value, "__module__", None), reduced]
-    return [list(part) if hasattr(part, "__next__") else part for part in reduced]
+    return [list(part) if isinstance(part, Iterator) else part for part in reduced]

@@ -27,7 +27,7 @@ from minimal_gd.sweeps.code_digest import code_digest
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # where it is a module, as mypy takes it to be
     import msvcrt
 
 Result = dict[str, Any]
@@ -120,7 +120,8 @@ class Folder:
         Gives None, or the reason why nothing may be written, for a sweep that has more to do than to read:
         BusyFolderError where another sweep is at work, or the OSError of a folder that cannot be written.
         """
-        lock, hindrance = nullcontext(), None
+        lock: BinaryIO | nullcontext[None] = nullcontext()
+        hindrance: Exception | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "sweep.lock").open("ab")

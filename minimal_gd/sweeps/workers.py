@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import closing, suppress
 from itertools import islice
@@ -24,6 +24,7 @@ from minimal_gd._runtime.threads import one_thread
 from minimal_gd.sweeps.results import Maker, Result, as_result, measure_code, versions
 
 Outcome = tuple[Result, Maker] | str
+Outcomes = Generator[tuple[str, Outcome | BaseException], None, None]  # each case with what became of it
 
 PATIENCE = 1.0  # seconds, for a worker that has nothing left to do
 
@@ -45,9 +46,7 @@ def task(measure: Callable, case: str) -> Outcome:
         return traceback.format_exc()
 
 
-def outcomes(
-    executor: Executor, measure: Callable, cases: Sequence[str], together: int
-) -> Iterator[tuple[str, Outcome | BaseException]]:
+def outcomes(executor: Executor, measure: Callable, cases: Sequence[str], together: int) -> Outcomes:
     """Yield each case with what became of it, as it comes, with at most `together` of them under way.
 
     Ends early where the executor breaks: cases that were not under way then are not given.
@@ -83,9 +82,7 @@ def _next(finished: queue.SimpleQueue) -> Future:
             return finished.get(timeout=1)  # without a timeout Ctrl-C would wait, too, on Windows
 
 
-def outcomes_in_processes(
-    measure: Callable, cases: Sequence[str], workers: int
-) -> Iterator[tuple[str, Outcome | BaseException]]:
+def outcomes_in_processes(measure: Callable, cases: Sequence[str], workers: int) -> Outcomes:
     """Yield each case with what became of it, as it comes, from worker processes on this machine.
 
     A case whose worker died is computed once more when all others are done, alone: it may have lacked memory only.
@@ -105,19 +102,18 @@ def outcomes_in_processes(
     yield from _from_workers(measure, lost, 1)
 
 
-def _from_workers(measure: Callable, cases: Sequence[str], count: int) -> Iterator[tuple[str, Outcome | BaseException]]:
+def _from_workers(measure: Callable, cases: Sequence[str], count: int) -> Outcomes:
     """Yield each case with what became of it, with at most `count` workers, which all have ended when this ends."""
     waiting = deque(cases)
-    at_work: dict[Connection, _Worker] = {}
+    at_work: list[_Worker] = []
     have_begun = False
     try:
         while waiting or at_work:
             while waiting and len(at_work) < count:
                 with Interrupts() as interrupts, interrupts.held_back:
-                    worker = _Worker(measure, waiting.popleft())
-                    at_work[worker.pipe] = worker
-            for pipe in wait(at_work, timeout=1) or [pipe for pipe in at_work if not at_work[pipe].is_alive()]:
-                worker = at_work[pipe]
+                    at_work.append(_Worker(measure, waiting.popleft()))
+            ready = wait([worker.pipe for worker in at_work], timeout=1)
+            for worker in [one for one in at_work if (one.pipe in ready if ready else not one.is_alive())]:
                 message = worker.message()
                 if message is None:
                     have_begun = True
@@ -133,12 +129,12 @@ def _from_workers(measure: Callable, cases: Sequence[str], count: int) -> Iterat
                     worker.begin(waiting.popleft())
                 else:
                     worker.end(PATIENCE)
-                    del at_work[pipe]
+                    at_work.remove(worker)
     finally:
         with Interrupts() as interrupts, interrupts.held_back:
-            for worker in at_work.values():
+            for worker in at_work:
                 worker.kill()
-            for worker in at_work.values():
+            for worker in at_work:
                 worker.end(0)
 
 
@@ -197,5 +193,6 @@ def _work(pipe: Connection, measure: Callable, case: str) -> None:
 
 
 def _end_with_the_parent() -> None:
-    multiprocessing.parent_process().join()
+    if parent := multiprocessing.parent_process():  # as every worker has
+        parent.join()
     os._exit(1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy  # whose parts are loaded when they are first used
-from numpy.typing import NDArray
 
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet
 from minimal_gd.networks.base import require_network
 from minimal_gd.parameters import Parameters
@@ -94,7 +94,7 @@ class InitialConstants:
             validate.positive_number(name, getattr(self, name))
 
 
-def measured(net: Network, params: Parameters, X: NDArray) -> InitialConstants:
+def measured(net: Network, params: Parameters, X: Array) -> InitialConstants:
     """The smallest constants that are true at `params`.
 
     Parameters
@@ -124,7 +124,7 @@ def measured(net: Network, params: Parameters, X: NDArray) -> InitialConstants:
     )
 
 
-def as_premises(given: InitialConstants, net: Network, params: Parameters, X: NDArray) -> tuple[Comparison, ...]:
+def as_premises(given: InitialConstants, net: Network, params: Parameters, X: Array) -> tuple[Comparison, ...]:
     """Whether the constants are true at `params`, one Comparison for each."""
     true = measured(net, params, X)
     rows = (
@@ -136,12 +136,12 @@ def as_premises(given: InitialConstants, net: Network, params: Parameters, X: ND
     return tuple(compare(claim, left, "≤", right, ROUNDING) for claim, left, right in rows)
 
 
-def layer_norms(net: Network, params: Parameters, X: NDArray) -> NDArray:
+def layer_norms(net: Network, params: Parameters, X: Array) -> Array:
     """‖x_i^(h)‖ (Frobenius, over the positions) for h = 0, …, H: (H + 1, n)."""
     return np.array([np.linalg.norm(x.reshape(len(x), -1), axis=1) for x in hidden_layers(net, params, X).x])
 
 
-def spectral_norm(W: NDArray) -> float:
+def spectral_norm(W: Array) -> float:
     """‖W‖_2, by SciPy's LAPACK for small matrices and its Lanczos for large ones."""
     if min(W.shape) <= _DENSE_LIMIT:
         return float(np.linalg.norm(W, 2))
@@ -189,4 +189,6 @@ def growth_per_layer(net: Network, c_w0: float) -> float:
 
 def growth_of_residual(net: Network, c_w0: float) -> float:
     """exp(2 c_res c_w0 √q L), by which an error may grow in all residual layers together. Paper: Lemma C.3."""
+    if not isinstance(net, ResNet | ConvResNet):
+        raise TypeError(f"net must be a ResNet or ConvResNet, got {net}")
     return float(np.exp(2 * net.c_res * c_w0 * patch_lipschitz(net)))

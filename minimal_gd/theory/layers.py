@@ -7,9 +7,10 @@ position, and φ_h stacks the patches by plain slices of the padded image.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.content import by_content
+from minimal_gd.networks import ConvResNet
 from minimal_gd.networks.base import Network, arguments
 from minimal_gd.parameters import Parameters
 
@@ -26,11 +27,11 @@ class HiddenLayers(NamedTuple):
         `phi[h]`, (n, p, k_{h+1}), is φ_{h+1}(x^(h)), what W^(h+1) is applied to; `x[h]` itself without a convolution.
     """
 
-    x: list[NDArray]
-    phi: list[NDArray]
+    x: list[Array]
+    phi: list[Array]
 
 
-def hidden_layers(net: Network, params: Parameters, X: NDArray) -> HiddenLayers:
+def hidden_layers(net: Network, params: Parameters, X: Array) -> HiddenLayers:
     """Go forward, and keep every layer.
 
     Parameters
@@ -75,12 +76,12 @@ class Column(NamedTuple):
 
     skip: float
     scale: float
-    phi: NDArray
-    z: NDArray
-    x: NDArray
+    phi: Array
+    z: Array
+    x: Array
 
 
-def column_layers(net: Network, params: Parameters, x: NDArray) -> list[Column]:
+def column_layers(net: Network, params: Parameters, x: Array) -> list[Column]:
     """Every layer of one sample, as equations (2) and (3) and section 7 write them.
 
     Parameters
@@ -103,13 +104,15 @@ def column_layers(net: Network, params: Parameters, x: NDArray) -> list[Column]:
     return columns
 
 
-def patches(net: Network, x: NDArray) -> NDArray:
+def patches(net: Network, x: Array) -> Array:
     """φ(x): (channels, p) to (channels·q, p), the patch around every position, zeros beyond the border.
 
     Paper: section 7.
     """
     if filter_size(net) == 1:
         return x
+    if not isinstance(net, ConvResNet):
+        raise TypeError(f"net must be a ConvResNet to see patches, got {net}")
     rows, columns = (1, *net.input_shape[1:])[-2:]
     window = (1, *net.filter_shape)[-2:]
     image = x.reshape(len(x), rows, columns)

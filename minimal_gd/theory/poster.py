@@ -9,10 +9,11 @@ residual would grow; and the empirical risk goes to 0, not above it.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from minimal_gd import gram
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
@@ -25,7 +26,7 @@ from minimal_gd.theory.sections_3_and_4 import dynamics, flow
 ROUNDING = 1e-11
 
 
-def limit(net: Network, X: NDArray) -> tuple[NDArray, float]:
+def limit(net: Network, X: Array) -> tuple[Array, float]:
     """H^∞ = ΣΘ^(h)/n over the layers that are trained, and λ_0 = λ_min(H^∞) > 0.
 
     Parameters
@@ -47,7 +48,7 @@ def limit(net: Network, X: NDArray) -> tuple[NDArray, float]:
 
 
 def gradient_flow(
-    net: Network, params: Parameters, X: NDArray, y: NDArray, times: ArrayLike, tolerance: float = 1e-9
+    net: Network, params: Parameters, X: Array, y: Array, times: ArrayLike, tolerance: float = 1e-9
 ) -> flow.Flow:
     """θ̇ = -∂R/∂θ, with ΣH^ℓ observed at every time: the paper's flow, n times as slow.
 
@@ -85,16 +86,16 @@ def same_path(of_sum: Trajectory, of_mean: Trajectory) -> Comparison:
     """
     for run, normalisation in ((of_sum, "sum"), (of_mean, "mean")):
         certificates.require_loss(run, normalisation)
-        certificates.require(run, "predictions")
-    wanted = of_sum.step_size * len(of_sum.predictions[0])
+    left, right = (certificates.require(run.predictions, "predictions") for run in (of_mean, of_sum))
+    wanted = of_sum.step_size * right.shape[1]
     if not np.isclose(of_mean.step_size, wanted, rtol=1e-12):
         raise ValueError(
             f"of_mean must have n times the step size of of_sum, {wanted:.6g}, got {of_mean.step_size:.6g}"
         )
-    return compare("u(k) on R with nη = u(k) on L with η", of_mean.predictions, "=", of_sum.predictions, ROUNDING)
+    return compare("u(k) on R with nη = u(k) on L with η", left, "=", right, ROUNDING)
 
 
-def flow_dynamics(net: Network, params: Parameters, X: NDArray, y: NDArray) -> Comparison:
+def flow_dynamics(net: Network, params: Parameters, X: Array, y: Array) -> Comparison:
     """u̇ = +Σ_ℓ H^ℓ (y - u) where θ̇ = -∂R/∂θ (printed with a minus, a slip).
 
     The left side contracts every sample's gradient with that of R; the right side knows the Gram matrices alone.
@@ -122,8 +123,8 @@ def asked_width(net: Network, n: int, smallest: float, open_constants: OpenConst
 def initial_limit(
     net: Network,
     params: Parameters,
-    X: NDArray,
-    H_limit: NDArray,
+    X: Array,
+    H_limit: Array,
     share: float = 1 / 4,
     open_constants: OpenConstants = OPEN,
 ) -> Comparison:
@@ -149,7 +150,7 @@ def initial_limit(
 
 
 def stable_limit(
-    net: Network, H: NDArray, smallest: float, share: float = 1 / 4, open_constants: OpenConstants = OPEN
+    net: Network, H: Array, smallest: float, share: float = 1 / 4, open_constants: OpenConstants = OPEN
 ) -> Comparison:
     """‖ΣH^ℓ(t) - ΣH^ℓ(0)‖_2 ≤ λ_0/4 at every time t > 0, so that ΣH^ℓ(t) → ΣH^ℓ(0) has come near enough.
 
@@ -169,7 +170,7 @@ def stable_limit(
     return near(f"‖ΣH(t) - ΣH(0)‖₂ ≤ {share:g} λ_0", H[1:], H[0], smallest, share, (asked,))
 
 
-def flow_rate(true: flow.Flow, u: NDArray, y: NDArray, H_limit: NDArray) -> Comparison:
+def flow_rate(true: flow.Flow, u: Array, y: Array, H_limit: Array) -> Comparison:
     """‖u(t) - y‖² ≤ exp(-λ_0 t) ‖u(0) - y‖² along the true flow.
 
     With H frozen at H^∞ the rate would be exp(-2λ_0 t), `frozen_rate`: this one leaves room for λ_min(ΣH(t)) ≥ λ_0/2,
@@ -207,7 +208,7 @@ def flow_rate(true: flow.Flow, u: NDArray, y: NDArray, H_limit: NDArray) -> Comp
     )
 
 
-def frozen_rate(H_limit: NDArray, residual: NDArray, times: ArrayLike) -> Comparison:
+def frozen_rate(H_limit: Array, residual: Array, times: ArrayLike) -> Comparison:
     """‖exp(-H^∞ t) r‖² ≤ exp(-2λ_0 t) ‖r‖²: the exact rate with H frozen, met along the eigenvector of λ_0.
 
     Parameters
@@ -226,12 +227,7 @@ def frozen_rate(H_limit: NDArray, residual: NDArray, times: ArrayLike) -> Compar
 
 
 def near(
-    claim: str,
-    H: NDArray,
-    other: NDArray,
-    smallest: float,
-    share: float,
-    asked: tuple[Comparison, ...] = (),
+    claim: str, H: Array, other: Array, smallest: float, share: float, asked: tuple[Comparison, ...] = ()
 ) -> Comparison:
     """‖H(t) - other‖_2 ≤ share · λ_0 at every time: (t, n, n), and (n, n)."""
     return compare(claim, np.linalg.norm(H - other, 2, axis=(1, 2)), "≤", share * smallest, premises=asked)

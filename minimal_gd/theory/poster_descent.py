@@ -6,10 +6,10 @@ Normalised as in `minimal_gd.theory.poster`.
 from bisect import bisect_left
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.theory import poster, premises
@@ -22,7 +22,7 @@ _FLOOR = 1e-26
 
 
 def convergence(
-    net: Network, run: Trajectory, y: NDArray, H_limit: NDArray, open_constants: OpenConstants = OPEN
+    net: Network, run: Trajectory, y: Array, H_limit: Array, open_constants: OpenConstants = OPEN
 ) -> Comparison:
     """R(θ(t)) ≤ (1 - ηλ_0)^t R(θ(0)) at every step t of a run.
 
@@ -77,7 +77,7 @@ def risk_vanishes(run: Trajectory, share: float = 1e-2) -> Comparison:
     return compare("R(θ(T)) ≤ share · R(θ(0))", run.loss[-1], "≤", share * run.loss[0])
 
 
-def projected_risk(run: Trajectory, y: NDArray, G: NDArray, tolerance: float = 0.05) -> Comparison:
+def projected_risk(run: Trajectory, y: Array, G: Array, tolerance: float = 0.05) -> Comparison:
     """R(θ(t)) ≈ (1/2n) Σ_k (1 - ηλ_k/n)^(2t) (v_kᵀ(y - u(0)))², λ_k and v_k the eigenpairs of G = ΣG^(h).
 
     What makes random labels slow: true labels lie along the eigenvectors of large λ_k, random ones along all of them.
@@ -100,22 +100,22 @@ def projected_risk(run: Trajectory, y: NDArray, G: NDArray, tolerance: float = 0
 
     Poster: random labels (the explanation is derived).
     """
-    certificates.require(run, "predictions")
+    u = certificates.require(run.predictions, "predictions")
     scale = 1 / len(y) if run.normalisation == "mean" else 1.0
     premises.stable_step(run.step_size, scale * G)
-    eigenvalues, squares = projections(G, y - run.predictions[0])
+    eigenvalues, squares = projections(G, y - u[0])
     decay = (1 - run.step_size * scale * eigenvalues) ** (2 * np.arange(run.steps + 1)[:, None])
     return compare("R(t) ≈ ½Σ(1 - ηλ_k)^2t(v_kᵀr)²", run.loss, "=", scale / 2 * decay @ squares, tolerance)
 
 
-def projections(G: NDArray, residual: NDArray) -> tuple[NDArray, NDArray]:
+def projections(G: Array, residual: Array) -> tuple[Array, Array]:
     """The eigenvalues of G, ascending, and the squares (v_kᵀr)² of the residual along their eigenvectors."""
     eigenvalues, V = eigh(validate.symmetric_matrix("G", G))
     return eigenvalues, (residual @ V) ** 2
 
 
 @validate.quietly
-def steps_to(G: NDArray, residual: NDArray, step_size: float, share: float) -> int:
+def steps_to(G: Array, residual: Array, step_size: float, share: float) -> int:
     """How many linearised steps bring ‖y - u‖² to this share of its start.
 
     Parameters

@@ -5,12 +5,13 @@
 together λ_min(G^(H)(k)) ≥ λ/2, and the two budgets ‖I_2(k)‖ ≤ ηλ‖y - u(k)‖/8, ‖u(k+1) - u(k)‖² ≤ ηλ‖y - u(k)‖²/8.
 """
 
-from typing import Any
+from collections.abc import Sized
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd import gram
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent import gradient_descent
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
@@ -20,9 +21,11 @@ from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants
 from minimal_gd.theory.requirements import asked_step_size, training_terms, width_terms
 
+Recorded = TypeVar("Recorded", bound=Sized)
+
 
 def observed_descent(
-    net: Network, params: Parameters, X: NDArray, y: NDArray, step_size: float, steps: int, **options: Any
+    net: Network, params: Parameters, X: Array, y: Array, step_size: float, steps: int, **options: Any
 ) -> Trajectory:
     """A run that records what the certificates need: predictions, distances, and every G^(h)(k).
 
@@ -56,7 +59,7 @@ def observed_descent(
 
 
 def of_run(
-    net: Network, run: Trajectory, y: NDArray, K_H: NDArray, open_constants: OpenConstants = OPEN
+    net: Network, run: Trajectory, y: Array, K_H: Array, open_constants: OpenConstants = OPEN
 ) -> tuple[Comparison, ...]:
     """All certificates of a run, each over all of its observed steps.
 
@@ -90,7 +93,7 @@ def of_run(
     return initial, stable, positive_gram(net, run, K_H), I_2, second_order
 
 
-def initial_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: OpenConstants = OPEN) -> Comparison:
+def initial_gram(net: Network, run: Trajectory, K_H: Array, open_constants: OpenConstants = OPEN) -> Comparison:
     """‖G^(H)(0) - K^(H)‖_2 ≤ λ/4: the first closeness fact, as Lemmas B.2, C.2 and D.2 promise it for wide nets.
 
     Paper: Appendix A.
@@ -101,7 +104,7 @@ def initial_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: Op
     return compare("‖G^(H)(0) - K^(H)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=(wide,))
 
 
-def stable_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: OpenConstants = OPEN) -> Comparison:
+def stable_gram(net: Network, run: Trajectory, K_H: Array, open_constants: OpenConstants = OPEN) -> Comparison:
     """‖G^(H)(k) - G^(H)(0)‖_2 ≤ λ/4 at every observed step k > 0: the second closeness fact.
 
     Lemmas B.4, C.4 and D.4 promise it for wide nets and small steps.
@@ -117,7 +120,7 @@ def stable_gram(net: Network, run: Trajectory, K_H: NDArray, open_constants: Ope
     return compare("‖G^(H)(k) - G^(H)(0)‖₂ ≤ λ/4", left, "≤", smallest / 4, premises=asked)
 
 
-def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
+def positive_gram(net: Network, run: Trajectory, K_H: Array) -> Comparison:
     """λ_min(G^(H)(k)) ≥ λ/2 at every observed step: what the two closeness facts are for, λ - λ/4 - λ/4.
 
     Paper: Appendix A.
@@ -128,7 +131,7 @@ def positive_gram(net: Network, run: Trajectory, K_H: NDArray) -> Comparison:
     return compare("λ_min(G^(H)(k)) ≥ λ/2", left, "≥", smallest / 2, premises=asked)
 
 
-def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple[Comparison, Comparison]:
+def budgets(net: Network, run: Trajectory, y: Array, smallest: float) -> tuple[Comparison, Comparison]:
     """‖I_2(k)‖ ≤ ηλ‖y - u(k)‖/8 and ‖u(k+1) - u(k)‖² ≤ ηλ‖y - u(k)‖²/8 at the observed steps that another follows.
 
     For a run of the mean loss, G/n stands for G, and λ is that of the limit over n too.
@@ -137,10 +140,9 @@ def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple
 
     Paper: Appendix A; what Lemmas B.6 and B.7, C.6 and C.7, D.6 and D.7 promise.
     """
-    require(run, "predictions", "observed")
-    steps = run.observed_steps[run.observed_steps < run.steps]
+    u, steps = require(run.predictions, "predictions"), run.observed_steps[run.observed_steps < run.steps]
     G = summed_grams(net, run)[: len(steps)]
-    residual, change = y - run.predictions[steps], run.predictions[steps + 1] - run.predictions[steps]
+    residual, change = y - u[steps], u[steps + 1] - u[steps]
     I_2 = change - run.step_size * np.einsum("kij,kj->ki", G, residual)
     eta_lambda, norm = run.step_size * smallest, np.linalg.norm(residual, axis=1)
     return (
@@ -149,25 +151,23 @@ def budgets(net: Network, run: Trajectory, y: NDArray, smallest: float) -> tuple
     )
 
 
-def summed_grams(net: Network, run: Trajectory) -> NDArray:
+def summed_grams(net: Network, run: Trajectory) -> Array:
     """ΣG^(h)(k) over the layers that are trained, at every observed step, (j, n, n); over n for the mean loss."""
-    require(run, "observed")
-    G = np.array(run.observed)[:, : net.depth + net.train_output].sum(axis=1)
+    G = np.array(require(run.observed, "observed"))[:, : net.depth + net.train_output].sum(axis=1)
     return G / len(G[0]) if run.normalisation == "mean" else G
 
 
-def require(run: Trajectory, *recorded: str) -> None:
-    """Refuse a run that did not record what is asked for.
+def require(recorded: Recorded | None, name: str) -> Recorded:
+    """Return what a run recorded under this name, or refuse a run that did not.
 
     Raises
     ------
     ValueError
         It says how to record it.
     """
-    for name in recorded:
-        recorded_here = getattr(run, name)
-        if recorded_here is None or len(recorded_here) == 0 or isinstance(recorded_here, dict):
-            raise ValueError(f"run must hold {name}, as certificates.observed_descent records them")
+    if recorded is None or len(recorded) == 0 or isinstance(recorded, dict):
+        raise ValueError(f"run must hold {name}, as certificates.observed_descent records them")
+    return recorded
 
 
 def require_loss(run: Trajectory, normalisation: str) -> None:
@@ -183,8 +183,7 @@ def require_loss(run: Trajectory, normalisation: str) -> None:
         raise ValueError(f"run must be of {whose}, normalisation={normalisation!r}, got {run.normalisation!r}")
 
 
-def _last_grams(net: Network, run: Trajectory) -> NDArray:
+def _last_grams(net: Network, run: Trajectory) -> Array:
     """G^(H)(k) at every observed step, (j, n, n)."""
     require_loss(run, "sum")
-    require(run, "observed")
-    return np.array([G[net.depth - 1] for G in run.observed])
+    return np.array(require(run.observed, "observed"))[:, net.depth - 1]

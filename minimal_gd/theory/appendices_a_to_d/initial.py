@@ -61,10 +61,7 @@ def norms(
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.1")
     c_w0 = spectral_bound(net) if c_w0 is None else c_w0
     norms = layer_norms(net, params, X)
-    asked = [
-        premises.unit_inputs(X),
-        compare("m = Ω(·)", net.width, "≥", norm_width(net, len(X), open_constants)),
-    ]
+    asked = [premises.unit_inputs(X), compare("m = Ω(·)", net.width, "≥", norm_width(net, len(X), open_constants))]
     if is_residual(net):
         spectral = max(spectral_norm(W) for W in params.W) / np.sqrt(net.width)
         asked.append(compare("‖W^(h)(0)‖₂ ≤ c_w0 √m", spectral, "≤", c_w0, ROUNDING))

@@ -99,12 +99,7 @@ def term(
 
 
 def asked_step_size(
-    net: Network,
-    given: InitialConstants,
-    n: int,
-    smallest: float,
-    power: int,
-    open_constants: OpenConstants = OPEN,
+    net: Network, given: InitialConstants, n: int, smallest: float, power: int, open_constants: OpenConstants = OPEN
 ) -> float:
     """c λ/(n² H² c_x^(power·H) g_{2c_x}(H)), fully connected; c λH²/n² for ResNets, over poly(p) with patches.
 

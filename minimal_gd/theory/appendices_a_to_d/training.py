@@ -12,9 +12,9 @@ so do the bounds.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
@@ -26,7 +26,7 @@ from minimal_gd.theory.sections_3_and_4.dynamics import DescentStep
 from minimal_gd.theory.sections_5_to_7 import theorems
 
 
-def gradient_bounds(net: Network, given: InitialConstants) -> NDArray:
+def gradient_bounds(net: Network, given: InitialConstants) -> Array:
     """b_h ≥ ‖∂u_i/∂W^(h)‖_F for h = 1, …, H, and b_{H+1} ≥ ‖∂u_i/∂a‖, where the constants at most double.
 
     With ∂u_i/∂W^(h) = δ ⊗ φ, ‖φ‖ ≤ 2 √q c_x0, ‖δ‖ ≤ β_h L ‖∂u_i/∂x^(h)‖/√m, and ‖∂u_i/∂x^(h)‖ ≤ 2 a_20 √m times c_x
@@ -70,7 +70,7 @@ def doubling_radius(net: Network, given: InitialConstants) -> float:
 
 
 def weight_drift(
-    net: Network, run: Trajectory, X: NDArray, smallest: float, given: InitialConstants | None = None
+    net: Network, run: Trajectory, X: Array, smallest: float, given: InitialConstants | None = None
 ) -> Comparison:
     """‖W^(h)(s) - W^(h)(0)‖_F, ‖a(s) - a(0)‖_2 ≤ R′_h √m at every step s, R′_h = 4 b_h √n ‖y - u(0)‖/(λ√m).
 
@@ -105,8 +105,8 @@ def weight_drift(
     """
     premises.warn_unless_unit(X, f"Lemma {appendix(net)[0]}.5")
     certificates.require_loss(run, "sum")
-    certificates.require(run, "distances")
-    given, asked = perturbation.constants_and_premises(net, run.start, X, given)
+    distances, start = certificates.require(run.distances, "distances"), certificates.require(run.start, "start")
+    given, asked = perturbation.constants_and_premises(net, start, X, given)
     residual, root = np.sqrt(2 * run.loss[0]), np.sqrt(net.width)
     bounds = 4 * gradient_bounds(net, given) * np.sqrt(len(X)) * residual
     R = bounds / (validate.positive_number("smallest", smallest) * root)
@@ -114,7 +114,7 @@ def weight_drift(
         theorems.induction_hypothesis(run, smallest),
         compare("R′ ≤ c ·", R.max(), "≤", doubling_radius(net, given)),
     )
-    return compare("‖θ_h(s) - θ_h(0)‖/√m ≤ R′_h", run.distances / root, "≤", R, ROUNDING, asked)
+    return compare("‖θ_h(s) - θ_h(0)‖/√m ≤ R′_h", distances / root, "≤", R, ROUNDING, asked)
 
 
 def weight_step(
@@ -161,13 +161,14 @@ def averaged_drift(net: Network, run: Trajectory, smallest: float, constant: flo
     Paper: section 4, the averaged Frobenius norm.
     """
     certificates.require_loss(run, "sum")
-    certificates.require(run, "distances", "predictions")
+    distances = certificates.require(run.distances, "distances")
+    u = certificates.require(run.predictions, "predictions")
     constant, smallest = validate.positive_number("constant", constant), validate.positive_number("smallest", smallest)
     root = np.sqrt(net.width)
-    right = constant * np.sqrt(2 * run.loss[0] * len(run.predictions[0])) / (smallest * root)
+    right = constant * np.sqrt(2 * run.loss[0] * len(u[0])) / (smallest * root)
     return compare(
         "‖W^(h)(k) - W^(h)(0)‖_F/√m ≤ C√n‖y - u(0)‖/(λ√m)",
-        run.distances[:, :-1] / root,
+        distances[:, :-1] / root,
         "≤",
         right,
         premises=(theorems.induction_hypothesis(run, smallest),),

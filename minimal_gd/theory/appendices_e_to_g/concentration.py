@@ -14,10 +14,10 @@ import math
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd import gram
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.networks.base import Network, require_network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
@@ -40,7 +40,7 @@ _SERIES = 1e-9
 def layer_errors(
     net: Network,
     params: Parameters,
-    X: NDArray,
+    X: Array,
     delta: float = 0.01,
     constant: float = 1.0,
     limits: list[LayerLimit] | None = None,
@@ -82,7 +82,7 @@ def layer_errors(
 def last_step(
     net: Network,
     params: Parameters,
-    X: NDArray,
+    X: Array,
     delta: float = 0.01,
     constant: float = 1.0,
     limits: list[LayerLimit] | None = None,
@@ -117,7 +117,7 @@ def last_step(
     return compare("|M - K^(H)| ≤ C|K̂ - K^(H-1)|, |G^(H) - M| ≤ C√(log(n/δ)/m)", left, "≤", scale * np.array(right))
 
 
-def conditional_mean(net: Network, products: NDArray) -> NDArray:
+def conditional_mean(net: Network, products: Array) -> Array:
     """E[G^(H) | layer H - 1] = β_H² Σ_l K̂_ll E[σ′(u_l)σ′(v_l)], (n, n), from K̂ (n, n, p, p)."""
     _, slopes, _ = pair_products(net.activation, products)
     return net.limit_layer(net.depth)[1] ** 2 * np.einsum("ijll,ijll->ij", products, slopes)
@@ -126,7 +126,7 @@ def conditional_mean(net: Network, products: NDArray) -> NDArray:
 # ------------------------------------------------------------------ how an error is passed on
 
 
-def passed_on(net: Network, X: NDArray, error: NDArray, constant: float | None = None) -> Comparison:
+def passed_on(net: Network, X: Array, error: Array, constant: float | None = None) -> Comparison:
     """Layer h turns the error of layer h - 1 into at most factor_h times as much, h = 2, …, H, in exact expectation.
 
     The error is the largest entry of both ΔS^(h) and Δb^(h).
@@ -155,7 +155,7 @@ def passed_on(net: Network, X: NDArray, error: NDArray, constant: float | None =
     return within("error_h ≤ factor_h · error_{h-1}", np.array(errors[1:]), "≤", right, new)
 
 
-def perturbed_start(net: Network, X: NDArray, error: NDArray, constant: float = 2.0) -> Comparison:
+def perturbed_start(net: Network, X: Array, error: Array, constant: float = 2.0) -> Comparison:
     """‖K̃^(H) - K^(H)‖_2 ≤ C^H ‖E‖_2, for ResNets (1 + C/H)^H ‖E‖_2, where K̃^(H) comes of S^(1) + E.
 
     The exponential is the worst case of the analysis. Measured, the recursion does not amplify: for softplus an error
@@ -178,7 +178,7 @@ def perturbed_start(net: Network, X: NDArray, error: NDArray, constant: float = 
     return compare("‖K̃^(H) - K^(H)‖₂ ≤ C^H‖E‖₂, (1 + C/H)^H‖E‖₂", left, "≤", right)
 
 
-def layer_sizes(net: Network, X: NDArray, constant: float | None = None) -> Comparison:
+def layer_sizes(net: Network, X: Array, constant: float | None = None) -> Comparison:
     """Θ^(h)_ii ≤ constant/H² Θ^(1)_ii for h = 2, …, H: in a ResNet the inner layers carry less by 1/H².
 
     The gradients of W^(1) and a have no factor c_res/H, so Θ^(1) and Θ^(H+1) stay of one size as H grows. As
@@ -199,12 +199,12 @@ def layer_sizes(net: Network, X: NDArray, constant: float | None = None) -> Comp
     require_network(net)
     premises.at_least_two_layers(net, "the gap of 1/H")
     theta = np.einsum("hii->hi", gram.limiting(net, X)[0])
-    constant = _derived_gap(net, X) if constant is None else validate.positive_number("constant", constant)
+    C = _derived_gap(net, X) if constant is None else validate.positive_number("constant", constant)
     ratios = theta[1 : net.depth] / theta[0]
-    return compare("Θ^(h)_ii ≤ C/H² Θ^(1)_ii", ratios, "≤", constant / net.depth**2)
+    return compare("Θ^(h)_ii ≤ C/H² Θ^(1)_ii", ratios, "≤", C / net.depth**2)
 
 
-def _derived_gap(net: Network, X: NDArray) -> NDArray:
+def _derived_gap(net: Network, X: Array) -> Array:
     skip, epsilon = net.limit_layer(net.depth)
     if not skip:
         raise ValueError(f"constant must be given for a network without skip connections, got None for {net}")
@@ -215,7 +215,7 @@ def _derived_gap(net: Network, X: NDArray) -> NDArray:
     return c * math.exp(c * filter_size(net) / net.depth) * traces / first
 
 
-def _pair_of_runs(net: Network, X: NDArray, error: NDArray) -> tuple[list[LayerLimit], list[LayerLimit]]:
+def _pair_of_runs(net: Network, X: Array, error: Array) -> tuple[list[LayerLimit], list[LayerLimit]]:
     """Layers 2, …, H of the recursion, from S^(1) and from S^(1) + error."""
     require_network(net)
     premises.at_least_two_layers(net, "an error that is passed on")
@@ -244,12 +244,9 @@ def _derived_factor(net: Network, one: LayerLimit, other: LayerLimit) -> float:
     C_4 = float(lipschitz_of_product(net.activation, np.full(2, variances.max())))
     e = max(np.abs(run.mean).max() for run in (one, other))
     b = max(np.abs(run.b - beta * run.mean).max() for run in (one, other))  # b^(h-1), where there is a skip
-    return max(
-        skip + 2 * skip * beta * (b * C_3 * q + e) + 2 * beta**2 * C_4 * q,
-        skip + beta * C_3 * q,
-    )
+    return max(skip + 2 * skip * beta * (b * C_3 * q + e) + 2 * beta**2 * C_4 * q, skip + beta * C_3 * q)
 
 
-def _products(phi: NDArray) -> NDArray:
+def _products(phi: Array) -> Array:
     """⟨φ_il, φ_jr⟩, (n, n, p, p)."""
     return np.einsum("ilk,jrk->ijlr", phi, phi)

@@ -19,10 +19,10 @@ with a bound on the variance of u that does not grow with H: Proposition F.2 wit
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd import activations, gaussian, gram, spectra
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.activations import Activation
 from minimal_gd.networks import FullyConnected
 from minimal_gd.networks.base import Network, require_network
@@ -41,7 +41,7 @@ _TERMS = 64
 _GRID = 33  # of variances
 
 
-def values_full_rank(activation: str | Activation, Z: NDArray) -> Comparison:
+def values_full_rank(activation: str | Activation, Z: Array) -> Comparison:
     """λ_min(G) > 0 for G_ij = E_{w ~ N(0, I)}[σ(wᵀz_i) σ(wᵀz_j)], no two z_i parallel; the right side is G's error.
 
     Parameters
@@ -57,7 +57,7 @@ def values_full_rank(activation: str | Activation, Z: NDArray) -> Comparison:
     return _is_positive("λ_min(E[σ(wᵀz_i)σ(wᵀz_j)]) > 0", G, error, activation, Z)
 
 
-def slopes_full_rank(activation: str | Activation, Z: NDArray) -> Comparison:
+def slopes_full_rank(activation: str | Activation, Z: Array) -> Comparison:
     """λ_min(G) > 0 for G_ij = E_{w ~ N(0, I)}[σ′(wᵀz_i) σ′(wᵀz_j)] z_iᵀz_j, no two z_i parallel.
 
     Parameters
@@ -76,7 +76,7 @@ def slopes_full_rank(activation: str | Activation, Z: NDArray) -> Comparison:
     )
 
 
-def limit_full_rank(net: Network, X: NDArray) -> Comparison:
+def limit_full_rank(net: Network, X: Array) -> Comparison:
     """λ_min(K^(H)) > 0, if no two inputs are parallel and σ is analytic and no polynomial.
 
     For a convolution, no two patches at one position at least: a network whose positions do not see far enough only
@@ -92,7 +92,7 @@ def limit_full_rank(net: Network, X: NDArray) -> Comparison:
     return _is_positive("λ_min(K^(H)) > 0", K[net.depth - 1], error, net.activation, *_seen(net, X))
 
 
-def residual_bound(net: Network, X: NDArray, kappa: float | None = None) -> Comparison:
+def residual_bound(net: Network, X: Array, kappa: float | None = None) -> Comparison:
     """λ_min(K^(H)) ≥ c_H κ with c_H = c_res²/H², where κ > 0 depends on σ and the data and not on H.
 
     Two entries: that, and κ > 0, where what a series may lack counts as 0.
@@ -119,7 +119,7 @@ def residual_bound(net: Network, X: NDArray, kappa: float | None = None) -> Comp
     return compare("λ_min(K^(H)) ≥ c_H κ, κ > 0", left, "≥", right, premises=_asked(net.activation, *_seen(net, X)))
 
 
-def kappa_of(net: Network, X: NDArray) -> float:
+def kappa_of(net: Network, X: Array) -> float:
     """κ = Σ_l λ_min(φ(C^(1))_l) min_v E[σ′(√v z)²], v over all variances that layer H may have, whatever H is.
 
     By the triangle inequality √S^(h) grows by a factor 1 + β L √q and an addend β |σ(0)| a layer, at most, so that
@@ -146,7 +146,7 @@ def kappa_of(net: Network, X: NDArray) -> float:
 # ------------------------------------------------------------------ how large it is
 
 
-def decay_with_depth(net: Network, X: NDArray, tolerance: float = 0.1) -> Comparison:
+def decay_with_depth(net: Network, X: Array, tolerance: float = 0.1) -> Comparison:
     """λ_min(K^(H+1)) = χ_1 λ_min(K^(H)), χ_1 = c_σ E[σ′(z)²], once a fully-connected network is deep enough.
 
     If χ_1 < 1. If not, as for tanh, the correlations settle elsewhere, and λ_min does not fall to 0.
@@ -200,7 +200,7 @@ def angle_law(net: Network, angle: float, tolerance: float = 0.05) -> Comparison
     if net.positions != 1 or net.input_shape[0] < 2:
         raise ValueError(f"net must take vectors of two entries or more for the angle law, got {net}")
     X = np.zeros((2, *net.input_shape))
-    X[:, :2] = [[1, 0], [math.cos(angle), math.sin(angle)]]
+    X[:, :2] = [[1.0, 0.0], [math.cos(angle), math.sin(angle)]]
     slope = 1.0
     for h, layer in enumerate(limit_layers(net, X[:1]), start=1):
         skip, beta = net.limit_layer(h)
@@ -212,7 +212,7 @@ def angle_law(net: Network, angle: float, tolerance: float = 0.05) -> Comparison
     return compare("λ_min(K^(H)) = kθ²/2", smallest, "=", right * angle**2 / 2, tolerance)
 
 
-def smallest_angle(X: NDArray) -> float:
+def smallest_angle(X: Array) -> float:
     """The smallest angle between the lines through two samples, in [0, π/2]; 0 if a sample is 0, π/2 for one alone."""
     X = validate.real_array("X", X, np.float64)
     X = X.reshape(len(X), -1)
@@ -226,7 +226,7 @@ def smallest_angle(X: NDArray) -> float:
     return float(2 * np.arcsin(distances.min() / 2))
 
 
-def _expectations(f: activations.Elementwise, Z: NDArray) -> tuple[NDArray, float]:
+def _expectations(f: activations.Elementwise, Z: Array) -> tuple[Array, float]:
     """E[f(wᵀz_i) f(wᵀz_j)], and a bound on the error of every entry."""
     products = Z @ Z.T
     squares = np.diag(products)
@@ -240,19 +240,19 @@ def _curvature(activation: Activation, variance: float) -> float:
     return float(np.sum(np.arange(_TERMS) * a**2) / variance)
 
 
-def _is_positive(claim: str, K: NDArray, error: float, activation: Activation, *seen: NDArray) -> Comparison:
+def _is_positive(claim: str, K: Array, error: float, activation: Activation, *seen: Array) -> Comparison:
     spectrum = spectra.spectrum(K, error)
     return compare(claim, spectrum.smallest, ">", spectrum.error, premises=_asked(activation, *seen))
 
 
-def _seen(net: Network, X: NDArray) -> NDArray:
+def _seen(net: Network, X: Array) -> Array:
     """What every position sees of the samples, (p, n, d): their patches, or the samples themselves."""
     if net.positions == 1:
         return X[None]
     return np.stack([patches(net, x) for x in X]).transpose(2, 0, 1)
 
 
-def _asked(activation: Activation, *seen: NDArray) -> tuple[Comparison, Comparison]:
+def _asked(activation: Activation, *seen: Array) -> tuple[Comparison, Comparison]:
     """The two hypotheses: a position where no two samples are parallel, and Condition 3.2."""
     claim = "∠(x_i, ±x_j) > 0" if len(seen) == 1 else "max_l ∠(φ_l(x_i), ±φ_l(x_j)) > 0"
     angle = max(smallest_angle(X) for X in seen)

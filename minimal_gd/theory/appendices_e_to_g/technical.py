@@ -18,10 +18,11 @@ from itertools import pairwise
 
 import numpy as np
 import scipy  # whose parts are loaded when they are first used
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from minimal_gd import activations, gaussian
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd.activations import Activation
 from minimal_gd.networks.base import Network, require_network
 from minimal_gd.parameters import Parameters
@@ -37,9 +38,7 @@ _SERIES = 1e-10
 _LEFT_OUT = 1e-11
 
 
-def product_perturbation(
-    A: Sequence[NDArray], B: Sequence[NDArray], bounds: Sequence[float] | None = None
-) -> Comparison:
+def product_perturbation(A: Sequence[Array], B: Sequence[Array], bounds: Sequence[float] | None = None) -> Comparison:
     """‖∏A_i - ∏B_i‖_F ≤ (Σα_i) ∏M_i, where ‖A_i‖_2, ‖B_i‖_2 ≤ M_i and α_i = ‖A_i - B_i‖_F / M_i.
 
     The difference telescopes: Σ_i A_1 ⋯ A_{i-1} (A_i - B_i) B_{i+1} ⋯ B_k.
@@ -97,16 +96,14 @@ def failure_probability(m: int, columns: int, c_w0: float) -> float:
 # ------------------------------------------------------------------ Gaussian expectations
 
 
-def lipschitz_of_mean(activation: Activation, lowest: NDArray) -> NDArray:
+def lipschitz_of_mean(activation: Activation, lowest: Array) -> Array:
     """C of Lemma G.3 for variances from `lowest` on: min(β/2, L/√(2π·lowest)); not a number where both are infinite."""
     with np.errstate(divide="ignore"):
         C = np.minimum(activation.smoothness / 2, activation.lipschitz / np.sqrt(2 * np.pi * np.asarray(lowest)))
     return np.where(np.isfinite(C), C, np.nan)
 
 
-def mean_is_lipschitz(
-    activation: str | Activation, a: NDArray, b: NDArray, constant: float | None = None
-) -> Comparison:
+def mean_is_lipschitz(activation: str | Activation, a: Array, b: Array, constant: float | None = None) -> Comparison:
     """|E_{u ~ N(0, a)}[σ(u)] - E_{v ~ N(0, b)}[σ(v)]| ≤ C |a - b|.
 
     Parameters
@@ -127,7 +124,7 @@ def mean_is_lipschitz(
     return within("|E_a σ - E_b σ| ≤ C|a - b|", np.abs(one - other), "≤", C * np.abs(a - b), rounding)
 
 
-def lipschitz_of_product(activation: Activation, highest: NDArray) -> NDArray:
+def lipschitz_of_product(activation: Activation, highest: Array) -> Array:
     """C of Lemma G.4 for variances up to `highest`, (…, 2): √(s_a² + s_b² + L⁴/2), s the slopes in the variances.
 
     As ‖A - B‖_F² = Δa² + Δb² + 2Δc². Not a number where L or β is infinite.
@@ -140,9 +137,7 @@ def lipschitz_of_product(activation: Activation, highest: NDArray) -> NDArray:
     return np.sqrt((slopes**2).sum(axis=-1) + L**4 / 2)
 
 
-def product_is_lipschitz(
-    activation: str | Activation, A: NDArray, B: NDArray, constant: float | None = None
-) -> Comparison:
+def product_is_lipschitz(activation: str | Activation, A: Array, B: Array, constant: float | None = None) -> Comparison:
     """|F(A) - F(B)| ≤ C ‖A - B‖_F ≤ 2C ‖A - B‖_∞ for F(A) = E_{(u, v) ~ N(0, A)}[σ(u)σ(v)].
 
     Parameters
@@ -174,7 +169,7 @@ def product_is_lipschitz(
     return within("|F(A) - F(B)| ≤ C‖A - B‖_F ≤ 2C‖A - B‖_∞", left, "≤", right, rounding)
 
 
-def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> Comparison:
+def price(activation: str | Activation, a: Array, b: Array, c: Array) -> Comparison:
     """E[σ(u)σ(v)] - E[σ(u)] E[σ(v)] = ∫_0^c E[σ′(u)σ′(v)] dt, t the covariance: ∂/∂c E[σ(u)σ(v)] = E[σ′(u)σ′(v)].
 
     Parameters
@@ -189,9 +184,11 @@ def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> C
     a, b, c = (validate.real_array(name, array, np.float64) for name, array in zip("abc", (a, b, c), strict=True))
     apart = gaussian.mean(activation.sigma, a)[0] * gaussian.mean(activation.sigma, b)[0]
     together = _expectation(activation.sigma, a, b, c)
-    integral, _ = scipy.integrate.quad_vec(
-        lambda s: _expectation(activation.dsigma, a, b, s * c), 0, 1, epsabs=_LEFT_OUT, epsrel=_LEFT_OUT
-    )
+
+    def integrand(s: float) -> NDArray[np.float64]:
+        return _expectation(activation.dsigma, a, b, s * c)
+
+    integral, _ = scipy.integrate.quad_vec(integrand, 0, 1, epsabs=_LEFT_OUT, epsrel=_LEFT_OUT)
     rounding = _SERIES * _largest_moment(activation.sigma, a, b)
     return within("∂E[σσ]/∂c = E[σ′σ′]", together - apart, "=", c * integral, rounding)
 
@@ -199,7 +196,7 @@ def price(activation: str | Activation, a: NDArray, b: NDArray, c: NDArray) -> C
 # ------------------------------------------------------------------ orders of positive semi-definite matrices
 
 
-def psd_order(A: NDArray, B: NDArray) -> Comparison:
+def psd_order(A: Array, B: Array) -> Comparison:
     """λ_min(A + B) ≥ λ_min(A), if B is positive semi-definite: why the paper may keep G^(H) alone of ΣG^(h).
 
     Paper: PSD order, section 4.
@@ -211,7 +208,7 @@ def psd_order(A: NDArray, B: NDArray) -> Comparison:
     return within("λ_min(A + B) ≥ λ_min(A)", whole[0], "≥", part[0], rounding, premises=(is_psd,))
 
 
-def schur_order(A: NDArray, B: NDArray) -> Comparison:
+def schur_order(A: Array, B: Array) -> Comparison:
     """λ_min(A ∘ B) ≥ λ_min(A) min_i B_ii, if A and B are positive semi-definite: the product is entry by entry.
 
     A ∘ B = λ I ∘ B + (A - λI) ∘ B with λ = λ_min(A), and the second term is positive semi-definite by Schur.
@@ -227,23 +224,23 @@ def schur_order(A: NDArray, B: NDArray) -> Comparison:
 
 
 def within(
-    claim: str, left: NDArray, relation: str, right: NDArray, slack: float, premises: tuple[Comparison, ...] = ()
+    claim: str, left: ArrayLike, relation: str, right: ArrayLike, slack: float, premises: tuple[Comparison, ...] = ()
 ) -> Comparison:
     """A Comparison whose sides may be off by `slack`, an absolute number and not a share of the sides."""
     largest = max(np.abs(np.nan_to_num(side)).max() for side in (left, right))
     return compare(claim, left, relation, right, float(slack / largest) if largest > 0 else 0.0, premises)
 
 
-def _expectation(f: activations.Elementwise, a: NDArray, b: NDArray, c: NDArray) -> NDArray:
+def _expectation(f: activations.Elementwise, a: Array, b: Array, c: Array) -> Array:
     return gaussian.product(f, f, a, b, c, tolerance=_LEFT_OUT)[0]
 
 
-def _largest_moment(f: activations.Elementwise, *variances: NDArray) -> float:
+def _largest_moment(f: activations.Elementwise, *variances: Array) -> float:
     """The largest E[f(u)²], which the errors of expectations are relative to."""
     return max(float(gaussian.second_moment(f, variance)[0].max()) for variance in variances)
 
 
-def _entries(M: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+def _entries(M: Array) -> tuple[Array, Array, Array]:
     return M[..., 0, 0], M[..., 1, 1], M[..., 0, 1]
 
 
@@ -251,11 +248,11 @@ def _constant(value: float) -> float:
     return validate.positive_number("constant", value)
 
 
-def _product(matrices: list[NDArray]) -> NDArray:
+def _product(matrices: list[Array]) -> Array:
     return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
-def _matrices(name: str, value: Sequence[NDArray]) -> list[NDArray]:
+def _matrices(name: str, value: Sequence[Array]) -> list[Array]:
     matrices = [validate.real_array(f"{name}[{i}]", M, np.float64) for i, M in enumerate(value)]
     if not matrices or any(M.ndim != 2 for M in matrices):
         raise ValueError(f"{name} must hold at least one matrix, and matrices only")
@@ -264,7 +261,7 @@ def _matrices(name: str, value: Sequence[NDArray]) -> list[NDArray]:
     return matrices
 
 
-def _covariances(name: str, value: NDArray) -> NDArray:
+def _covariances(name: str, value: Array) -> Array:
     M = validate.real_array(name, value, np.float64)
     if M.shape[-2:] != (2, 2) or not np.array_equal(M[..., 0, 1], M[..., 1, 0]):
         raise ValueError(f"{name} must hold symmetric 2 × 2 matrices, got shape {M.shape}")

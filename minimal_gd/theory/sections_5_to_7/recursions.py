@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minimal_gd import activations, gaussian, gram
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.content import by_content
 from minimal_gd.activations import Activation
 from minimal_gd.networks import FullyConnected
@@ -52,29 +52,29 @@ class LayerLimit(NamedTuple):
         b^(h).
     """
 
-    input: NDArray
-    product: NDArray
-    slope_product: NDArray
-    mean: NDArray
-    S: NDArray
-    b: NDArray
+    input: Array
+    product: Array
+    slope_product: Array
+    mean: Array
+    S: Array
+    b: Array
 
 
-def input_products(net: Network, X: NDArray) -> NDArray:
+def input_products(net: Network, X: Array) -> Array:
     """S^(0)_ij = x_iᵀx_j, pixel by pixel, (n, n, p, p)."""
     X = net.check_inputs("X", X, np.float64)
     pixels = net.pixels(X)
     return np.einsum("ilc,jrc->ijlr", pixels, pixels)
 
 
-def pair_products(activation: Activation, P: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+def pair_products(activation: Activation, P: Array) -> tuple[Array, Array, Array]:
     """E[σ(u)σ(v)] and E[σ′(u)σ′(v)], (n, n, p, p), and E[σ(u)], (n, p), for the covariances P (n, n, p, p)."""
     variance = np.einsum("iill->il", P)
     sigma, slope = activation.sigma, activation.dsigma
     return _products(sigma, P, variance), _products(slope, P, variance), gaussian.mean(sigma, variance)[0]
 
 
-def _products(f: Callable[[NDArray], NDArray], P: NDArray, variance: NDArray) -> NDArray:
+def _products(f: Callable[[Array], Array], P: Array, variance: Array) -> Array:
     """E[f(u)f(v)]; where u is v it is E[f(u)²], and the series, slowest there, is spared."""
     is_same = np.einsum("ij,lr->ijlr", *(np.eye(size, dtype=bool) for size in variance.shape))
     a, b = variance[:, None, :, None], variance[None, :, None, :]
@@ -84,7 +84,7 @@ def _products(f: Callable[[NDArray], NDArray], P: NDArray, variance: NDArray) ->
 
 
 def next_layer(
-    net: Network, h: int, S: NDArray, b: NDArray, as_printed: str | None = None, below: NDArray | None = None
+    net: Network, h: int, S: Array, b: Array, as_printed: str | None = None, below: Array | None = None
 ) -> LayerLimit:
     """From layer h - 1 to layer h.
 
@@ -102,7 +102,7 @@ def next_layer(
     skip, beta = net.limit_layer(h)
     P = net.patch_sums(S.transpose(2, 3, 0, 1), axes=2).transpose(2, 3, 0, 1)
     product, slope_product, e = pair_products(net.activation, P)
-    if as_printed == "index of A" and h == net.depth:
+    if as_printed == "index of A" and h == net.depth and below is not None:
         _, slope_product, _ = pair_products(net.activation, below)
     S_next = beta**2 * product
     if skip:
@@ -113,13 +113,13 @@ def next_layer(
     return LayerLimit(P, product, slope_product, e, S_next, skip * b + beta * e)
 
 
-def limit_layers(net: Network, X: NDArray, as_printed: str | None = None) -> list[LayerLimit]:
+def limit_layers(net: Network, X: Array, as_printed: str | None = None) -> list[LayerLimit]:
     """All layers h = 1, …, H."""
     S = input_products(net, X)
     return layers_from(net, 1, S, np.zeros(S.shape[::2]), as_printed)
 
 
-def layers_from(net: Network, first: int, S: NDArray, b: NDArray, as_printed: str | None = None) -> list[LayerLimit]:
+def layers_from(net: Network, first: int, S: Array, b: Array, as_printed: str | None = None) -> list[LayerLimit]:
     """The layers h = first, …, H, from S^(first-1) and b^(first-1)."""
     below, layers = None, []
     for h in range(first, net.depth + 1):
@@ -128,13 +128,13 @@ def layers_from(net: Network, first: int, S: NDArray, b: NDArray, as_printed: st
     return layers
 
 
-def last_gram_limit(net: Network, last: LayerLimit) -> NDArray:
+def last_gram_limit(net: Network, last: LayerLimit) -> Array:
     """K^(H)_ij = β_H² Σ_l P^(H-1)_ij,ll E[σ′(u_l)σ′(v_l)], (n, n), from the last layer."""
     _, beta = net.limit_layer(net.depth)
     return beta**2 * np.einsum("ijll,ijll->ij", last.input, last.slope_product)
 
 
-def every_layer(net: Network, X: NDArray, tolerance: float = SERIES) -> Comparison:
+def every_layer(net: Network, X: Array, tolerance: float = SERIES) -> Comparison:
     """Θ^(h) = lim G^(h) for h = 1, …, H + 1: the recursion back through the layers, and `gram.limiting`.
 
         B^(H) = 1,   B^(h-1) = κ_h B^(h) + β_h² φᵀ(B^(h) ∘ E[σ′σ′]),
@@ -160,7 +160,7 @@ def every_layer(net: Network, X: NDArray, tolerance: float = SERIES) -> Comparis
 # ------------------------------------------------------------------ closed forms
 
 
-def sincos_recursion(net: Network, X: NDArray, tolerance: float = SERIES) -> Comparison:
+def sincos_recursion(net: Network, X: Array, tolerance: float = SERIES) -> Comparison:
     """S^(h) = exp(S^(h-1) - 1) and K^(H) = S^(H-1) ∘ exp(S^(H-1) - 1), for σ = sin + cos and unit inputs.
 
     As E[σ(u)σ(v)] = E[σ′(u)σ′(v)] = exp(c - (a + b)/2), for variances a, b and covariance c, and c_σ = 1. The right
@@ -191,7 +191,7 @@ def sincos_recursion(net: Network, X: NDArray, tolerance: float = SERIES) -> Com
     return compare("S^(h) = exp(S^(h-1) - 1), K^(H) = S∘exp(S - 1)", left, "=", right, tolerance)
 
 
-def erf_expectations(a: NDArray, b: NDArray, c: NDArray, tolerance: float = SERIES) -> Comparison:
+def erf_expectations(a: Array, b: Array, c: Array, tolerance: float = SERIES) -> Comparison:
     """E[erf(u)erf(v)] = (2/π) arcsin(2c/√((1+2a)(1+2b))), E[erf′(u)erf′(v)] = (4/π)/√((1+2a)(1+2b) - 4c²).
 
     For variances a, b and covariance c; by series on the right.

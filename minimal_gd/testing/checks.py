@@ -1,28 +1,20 @@
-"""Every property of the suite on an architecture or an activation of your own, in one line each:
-
-    check_network(MyNetwork)
-    check_activation(mgd.Activation(sigma, dsigma, "mine", analytic=True))
-
-A property that does not hold raises `PropertyError` with the smallest case that Hypothesis finds, the first layer that
-is wrong, and the sizes of both sides. `tests/README.md` says what each property proves.
-"""
+"""`check_network` and `check_activation`: they draw cases, run every property on them, and shrink the first failure."""
 
 import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterable
 
-import properties
-from comparing import PropertyError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
-from properties_of_sigma import SIGMA_PROPERTIES
-from strategies import ALL, Problem, activations, constructed, norms, problem, seeds, sizes
+from threadpoolctl import threadpool_limits
 
-import minimal_gd as mgd
-
-__all__ = ["PROPERTIES", "PropertyError", "check_activation", "check_network"]
+from minimal_gd.activations import Activation
+from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet
+from minimal_gd.testing import properties
+from minimal_gd.testing.properties_of_sigma import SIGMA_PROPERTIES
+from minimal_gd.testing.strategies import ALL, Problem, activations, constructed, norms, problem, seeds, sizes
 
 # In this order: the cheap ones that say most come first.
 PROPERTIES: dict[str, Callable[[Problem], str | None]] = {
@@ -48,42 +40,48 @@ WIDE = ("wide_networks_approach_the_limit",)
 
 
 def check_network(
-    network: type[mgd.Network] | mgd.Network,
+    network: type[Network] | Network,
     *,
     only: Iterable[str] = tuple(PROPERTIES),
     without: Iterable[str] = (),
     examples: int | None = None,
     **arguments: st.SearchStrategy,
 ) -> None:
-    """Run every property on an architecture.
+    """Run every property of `PROPERTIES` on an architecture.
 
     Parameters
     ----------
     network : class or Network
-        A class is made with small sizes drawn at random, and with large ones for what is cheap; an instance is taken
-        as it is: it should be small, but for `limit_layer`, which is tested at widths from properties.WIDE on.
+        A class is constructed with small sizes that are drawn at random, and with large ones for what is cheap. An
+        instance is taken as it is and should be small; its `limit_layer`, however, is tested from width 64 on only.
     only, without : name or names of PROPERTIES
-        Which ones to run, and which not: without "permuting_the_hidden_units_changes_nothing" where they have no
-        symmetry.
+        Which properties to run, and which not: leave out "permuting_the_hidden_units_changes_nothing" if the hidden
+        units have no symmetry.
     examples : int, optional
-        How many cases a property is tried on; the number of Hypothesis's profile if not given.
+        On how many cases each property is tried. The default is `max_examples` of Hypothesis's current profile, which
+        is 100 unless you set another one.
     **arguments : strategies
-        How to draw an argument of the class. `strategies.ARGUMENTS` knows input_dim, input_shape, width, depth,
-        filter_shape, activation, c_res and train_output; others keep their defaults.
+        Hypothesis strategies for arguments of the class, by name. Those called input_dim, input_shape, width, depth,
+        filter_shape, activation, c_res and train_output are drawn without being told how (`strategies.ARGUMENTS`);
+        others keep their defaults.
 
     Raises
     ------
     PropertyError
-        If a property does not hold.
-    TypeError, ValueError
-        If `network` is neither, an argument has neither default nor strategy, or there is no such property.
+        If a property does not hold; the message has the smallest case that fails, the first layer that is wrong, and
+        the sizes of both sides.
+    TypeError
+        If `network` is neither a subclass nor an instance of `Network`, or if an argument has neither a default nor a
+        strategy.
+    ValueError
+        If `only` or `without` has a name that `PROPERTIES` does not have.
 
     Warns
     -----
     UserWarning
         For every property that says nothing about any of the cases, with the reason: it was not tested.
     """
-    if not isinstance(network, mgd.Network) and not (isinstance(network, type) and issubclass(network, mgd.Network)):
+    if not isinstance(network, Network) and not (isinstance(network, type) and issubclass(network, Network)):
         raise TypeError(f"network must be a Network or a subclass of it, got {network!r}")
     only, without = ({names} if isinstance(names, str) else set(names) for names in (only, without))
     unknown = (only | without) - PROPERTIES.keys()
@@ -100,14 +98,14 @@ def check_network(
                 warnings.warn(f"{name} was not tested on {what}: {reason}", UserWarning, stacklevel=2)
 
 
-def check_activation(activation: mgd.Activation, *, examples: int | None = None) -> None:
+def check_activation(activation: Activation, *, examples: int | None = None) -> None:
     """Run every property of σ, and every property of a network on three architectures that use it.
 
     Parameters
     ----------
     activation : Activation
     examples : int, optional
-        As for `check_network`.
+        On how many cases each property is tried, as for `check_network`.
 
     Raises
     ------
@@ -116,18 +114,18 @@ def check_activation(activation: mgd.Activation, *, examples: int | None = None)
     TypeError
         If `activation` is no Activation.
     """
-    if not isinstance(activation, mgd.Activation):
+    if not isinstance(activation, Activation):
         raise TypeError(f"activation must be an Activation, got {activation!r}")
     examples = settings().max_examples if examples is None else examples
     for check in SIGMA_PROPERTIES:
         _run(lambda seed, check=check: check(activation, seed), seeds, examples)
-    for architecture in (mgd.FullyConnected, mgd.ResNet, mgd.ConvResNet):
+    for architecture in (FullyConnected, ResNet, ConvResNet):
         check_network(architecture, examples=examples, activation=st.just(activation))
 
 
 @st.composite
-def _cases(draw: st.DrawFn, network: type[mgd.Network] | mgd.Network, name: str, arguments: dict) -> Problem:
-    if isinstance(network, mgd.Network):
+def _cases(draw: st.DrawFn, network: type[Network] | Network, name: str, arguments: dict) -> Problem:
+    if isinstance(network, Network):
         net, made = network, repr(network)
     elif name in WIDE:
         taken = inspect.signature(network).parameters
@@ -156,7 +154,8 @@ def _run(check: Callable, cases: st.SearchStrategy, examples: int) -> str | None
         reasons.append(check(case))
 
     try:
-        quiet(given(case=cases)(holds))()
+        with threadpool_limits(1, user_api="blas"):  # threads that share such small products only wait for one another
+            quiet(given(case=cases)(holds))()
     except FlakyFailure as flaky:
         first = flaky.exceptions[0]
         first.add_note("  The same case does not fail every time: something is drawn, remembered or not initialised.")

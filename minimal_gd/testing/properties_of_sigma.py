@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-from comparing import EPSILON, ROUNDINGS, TINY, PropertyError
 from numpy.typing import NDArray
 
-import minimal_gd as mgd
 from minimal_gd import gaussian
+from minimal_gd.activations import Activation
+from minimal_gd.testing.comparing import EPSILON, ROUNDINGS, TINY, PropertyError
 
 STEP = 1e-30
 
@@ -18,9 +18,7 @@ def points(seed: int) -> NDArray:
     return rng.choice([-1, 1], 40) * 10 ** rng.uniform(-8, 1, 40)
 
 
-def _require(
-    activation: mgd.Activation, what: str, z: NDArray, ours: NDArray, theirs: NDArray, allowed: NDArray
-) -> None:
+def _require(activation: Activation, what: str, z: NDArray, ours: NDArray, theirs: NDArray, allowed: NDArray) -> None:
     wrong = np.flatnonzero(~(np.abs(ours - theirs) <= allowed))
     if wrong.size:
         at = wrong[0]
@@ -30,7 +28,8 @@ def _require(
         )
 
 
-def the_slope_is_that_of_the_complex_step(activation: mgd.Activation, seed: int) -> None:
+def the_slope_is_that_of_the_complex_step(activation: Activation, seed: int) -> None:
+    """σ′ as stated, against Im σ(z + it)/t, where σ is said to be analytic."""
     if not activation.analytic:
         return
     z = points(seed)
@@ -40,7 +39,8 @@ def the_slope_is_that_of_the_complex_step(activation: mgd.Activation, seed: int)
     _require(activation, "σ′ is not that of the complex step", z, stated, expected, allowed)
 
 
-def complex_numbers_near_the_real_axis_give_the_real_values(activation: mgd.Activation, seed: int) -> None:
+def complex_numbers_near_the_real_axis_give_the_real_values(activation: Activation, seed: int) -> None:
+    """Re σ(z + it) = σ(z), without which the complex step differentiates another function."""
     if not activation.analytic:
         return
     z = points(seed)
@@ -49,7 +49,8 @@ def complex_numbers_near_the_real_axis_give_the_real_values(activation: mgd.Acti
     _require(activation, "σ of x + 0i is not σ of x", z, beside, real, allowed)
 
 
-def dtypes_and_shapes_are_kept_and_the_input_is_not_changed(activation: mgd.Activation, seed: int) -> None:
+def dtypes_and_shapes_are_kept_and_the_input_is_not_changed(activation: Activation, seed: int) -> None:
+    """Of float64 and float32 arrays, of views, of empty arrays and of single numbers."""
     z = points(seed)
     for function in (activation.sigma, activation.dsigma):
         for argument in (z, z.astype(np.float32), z.reshape(5, 8)[:, ::2], z[:0], z[0]):
@@ -62,7 +63,8 @@ def dtypes_and_shapes_are_kept_and_the_input_is_not_changed(activation: mgd.Acti
                 raise PropertyError(f"{activation!r}: σ or σ′ changes what it is given")
 
 
-def float32_agrees_with_float64(activation: mgd.Activation, seed: int) -> None:
+def float32_agrees_with_float64(activation: Activation, seed: int) -> None:
+    """σ and σ′, away from kinks."""
     single = points(seed).astype(np.float32)
     z, epsilon = single.astype(float), float(np.finfo(np.float32).eps)
     for name, function in (("σ", activation.sigma), ("σ′", activation.dsigma)):
@@ -76,7 +78,8 @@ def float32_agrees_with_float64(activation: mgd.Activation, seed: int) -> None:
         )
 
 
-def the_stated_constants_are_not_exceeded(activation: mgd.Activation, seed: int) -> None:
+def the_stated_constants_are_not_exceeded(activation: Activation, seed: int) -> None:
+    """Condition 3.1's `lipschitz` bounds |σ′|, and `smoothness` the quotients of differences of σ′."""
     if activation.satisfies_condition_3_1 is None:
         return  # nothing was stated
     z = points(seed)
@@ -89,7 +92,8 @@ def the_stated_constants_are_not_exceeded(activation: mgd.Activation, seed: int)
         _require(activation, "σ′ changes faster than `smoothness` allows", z, np.maximum(changes, 0), zero, allowed)
 
 
-def c_sigma_is_one_over_the_second_moment(activation: mgd.Activation, seed: int) -> None:
+def c_sigma_is_one_over_the_second_moment(activation: Activation, seed: int) -> None:
+    """c_σ E[σ(z)²] = 1 for z ~ N(0, 1), by the trapezoidal rule."""
     # The trapezoidal rule: exact to rounding for a smooth σ, to h² = 2e-4 of a jump in a slope. [-10, 10] is what an
     # activation promises; there is less than 1e-20 of the normal distribution beyond.
     z, h = np.linspace(-10, 10, 20 * 64 + 1, retstep=True)
@@ -98,7 +102,7 @@ def c_sigma_is_one_over_the_second_moment(activation: mgd.Activation, seed: int)
     _require(activation, "c_σ E[σ(z)²] is not 1", np.zeros(1), ours, theirs, np.array([1e-3]))
 
 
-def the_closed_form_agrees_with_the_series(activation: mgd.Activation, seed: int) -> None:
+def the_closed_form_agrees_with_the_series(activation: Activation, seed: int) -> None:
     """At correlations up to 0.8, where the series of any σ ends soon."""
     if activation.closed_form is None:
         return
@@ -123,6 +127,6 @@ SIGMA_PROPERTIES = (
     dtypes_and_shapes_are_kept_and_the_input_is_not_changed,
     float32_agrees_with_float64,
     the_stated_constants_are_not_exceeded,
+    the_closed_form_agrees_with_the_series,  # first, as c_σ is made of it
     c_sigma_is_one_over_the_second_moment,
-    the_closed_form_agrees_with_the_series,
 )

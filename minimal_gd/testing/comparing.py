@@ -8,20 +8,22 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from references import preactivations
-from strategies import Problem
 
-import minimal_gd as mgd
 from minimal_gd import gram
+from minimal_gd.activations import Activation
+from minimal_gd.parameters import Parameters
+from minimal_gd.testing.references import preactivations
+from minimal_gd.testing.strategies import Problem
 
 ROUNDINGS = 1000
 DOUBLE, SINGLE = np.finfo(np.float64), np.finfo(np.float32)
 EPSILON = float(DOUBLE.eps)
 TINY = 1e-300
+Size = TypeVar("Size", float, NDArray)
 
 
 class PropertyError(AssertionError):
@@ -72,26 +74,29 @@ def _distance(side: Side) -> float | NDArray:
     """Of two layers as a whole, or entry by entry where that is what is allowed."""
     if side.ours.shape != side.theirs.shape:
         return np.inf
-    return np.abs(side.ours - side.theirs) if np.ndim(side.allowed) else np.linalg.norm(side.ours - side.theirs)
+    return np.abs(side.ours - side.theirs) if np.ndim(side.allowed) else float(np.linalg.norm(side.ours - side.theirs))
 
 
 # ---------------------------------------------------------------------- what is compared
 
 
-def layers(params: mgd.Parameters) -> list[NDArray]:
+def layers(params: Parameters) -> list[NDArray]:
     """All arrays from the output down, the order of the way back: a mistake in one layer spoils those after it."""
     return [params.a, *reversed(params.W)]
 
 
 def names(case: Problem) -> list[str]:
+    """The layers as `layers` orders them."""
     return ["a", *(f"W^({h})" for h in range(case.net.depth, 0, -1))]
 
 
 def names_of_grams(case: Problem) -> list[str]:
+    """The Gram matrices as `grams` orders them."""
     return [f"G^({h})" for h in range(case.net.depth + 1, 0, -1)]
 
 
 def gradient(case: Problem) -> list[NDArray]:
+    """∂L/∂θ by hand, from the output down."""
     return layers(case.net.gradient(case.params, case.X, case.y))
 
 
@@ -121,15 +126,18 @@ def sums(case: Problem) -> list[float]:
 
 
 def predictions(case: Problem) -> list[NDArray]:
+    """u, as the list of one array that `rounding` takes."""
     return [case.net.predict(case.params, case.X)]
 
 
 def predictions_allowance(case: Problem, precision: np.finfo = DOUBLE) -> NDArray:
+    """How far apart two computations of each u_i may be: (n,)."""
     size = np.linalg.norm(case.params.a) * np.sqrt(np.diagonal(grams(case)[0]))  # ‖a‖ ‖x_i^(H)‖
     return _allowance(size + rounding(predictions, case)[0], precision)
 
 
 def gradient_allowance(case: Problem, precision: np.finfo = DOUBLE) -> list[float]:
+    """How far apart two computations of each layer's gradient may be, in the Frobenius norm."""
     moved = rounding(gradient, case)
     return [
         _allowance(total + float(np.linalg.norm(change)), precision)
@@ -137,23 +145,25 @@ def gradient_allowance(case: Problem, precision: np.finfo = DOUBLE) -> list[floa
     ]
 
 
-def _allowance(size: float | NDArray, precision: np.finfo) -> float | NDArray:
+def _allowance(size: Size, precision: np.finfo) -> Size:
     """So many roundings of `size`, and what underflows."""
     return ROUNDINGS * float(precision.eps) * size + 1e8 * float(precision.tiny)
 
 
 def gram_allowance(case: Problem) -> list[NDArray]:
+    """How far apart two computations of each G^(h)_ij may be: an (n, n) array for every layer."""
     roots = [np.sqrt(np.diagonal(G)) for G in grams(case)]
     moved = rounding(grams, case)
     return [_allowance(np.outer(root, root) + change, DOUBLE) for root, change in zip(roots, moved, strict=True)]
 
 
 def compare_gradients(case: Problem, what: str, ours: list[NDArray], theirs: list[NDArray]) -> None:
+    """Refuse a gradient that differs from another by more than rounding explains."""
     require(case, what, names(case), ours, theirs, gradient_allowance(case))
 
 
 @cache
-def _extended(activation: mgd.Activation) -> mgd.Activation:
+def _extended(activation: Activation) -> Activation:
     """σ with σ(x + iy) = σ(x) + iy σ′(x), right to first order in y whatever σ is."""
 
     def of(function: Callable[[NDArray], NDArray], slope: Callable[[NDArray], NDArray]) -> Callable:
@@ -162,7 +172,7 @@ def _extended(activation: mgd.Activation) -> mgd.Activation:
 
         return extended
 
-    return mgd.Activation(
+    return Activation(
         of(activation.sigma, activation.dsigma), of(activation.dsigma, np.zeros_like), activation.name, analytic=True
     )
 

@@ -10,7 +10,6 @@ a seed and a norm, so that a failing one is told in one line and made again by `
 
 Sizes shrink towards 1, seeds towards 0, and activations towards the first one named. A new activation of the package
 goes into ANALYTIC or ALL, a new architecture into `networks` and, if it takes arguments of a new kind, into ARGUMENTS.
-To run every property on an architecture or an activation of your own, see check_network.py.
 """
 
 import inspect
@@ -18,32 +17,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import minimal_gd as mgd
+from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet, TwoLayerReLU
+from minimal_gd.parameters import Parameters
 
 ANALYTIC = ("softplus", "tanh", "sigmoid", "erf", "gelu", "silu", "sincos", "identity", "square")
 ALL = (*ANALYTIC, "relu")
-
-
-def at_most(examples: int) -> settings:
-    """Settings of a test whose examples are slow: so many of them, but with `--long` as many as any other test."""
-    profile = settings()
-    return settings(max_examples=profile.max_examples if is_long(profile) else examples)
-
-
-def is_long(profile: settings) -> bool:
-    return profile.max_examples >= 10_000
 
 
 @dataclass(frozen=True)
 class Problem:
     """A network at some parameters, with data; `made` says how, `n`, `seed` and `norm` say from what."""
 
-    net: mgd.Network
-    params: mgd.Parameters
+    net: Network
+    params: Parameters
     X: NDArray
     y: NDArray
     made: str = ""
@@ -58,15 +47,16 @@ class Problem:
         printer.text(repr(self))
 
     @property
-    def everything(self) -> tuple:
+    def everything(self) -> tuple[Network, Parameters, NDArray, NDArray]:
         """The arguments that most functions take."""
         return self.net, self.params, self.X, self.y
 
-    def with_params(self, params: mgd.Parameters) -> "Problem":
+    def with_params(self, params: Parameters) -> "Problem":
+        """The same problem at other parameters."""
         return replace(self, params=params)
 
 
-def problem(net: mgd.Network, n: int, seed: int, norm: float = 1.0, made: str = "") -> Problem:
+def problem(net: Network, n: int, seed: int, norm: float = 1.0, made: str = "") -> Problem:
     """Draw parameters, n inputs of about the given norm and targets of size 1 for `net`."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, *net.input_shape)) * norm / np.sqrt(np.prod(net.input_shape))
@@ -81,39 +71,45 @@ norms = st.sampled_from([1.0, 0.3, 3.0])
 
 
 def activations(names: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """The name of an activation; it shrinks towards the first."""
     return st.sampled_from(names)
 
 
 # ---------------------------------------------------------------------- the package's architectures
 
 
-def fully_connected(names: tuple[str, ...] = ALL) -> st.SearchStrategy[mgd.Network]:
-    return st.builds(mgd.FullyConnected, sizes, sizes, sizes, activation=activations(names))
+def fully_connected(names: tuple[str, ...] = ALL) -> st.SearchStrategy[Network]:
+    """A fully-connected network."""
+    return st.builds(FullyConnected, sizes, sizes, sizes, activation=activations(names))
 
 
-def resnet(names: tuple[str, ...] = ALL) -> st.SearchStrategy[mgd.Network]:
-    return st.builds(mgd.ResNet, sizes, sizes, sizes, activation=activations(names), c_res=c_res)
+def resnet(names: tuple[str, ...] = ALL) -> st.SearchStrategy[Network]:
+    """A ResNet."""
+    return st.builds(ResNet, sizes, sizes, sizes, activation=activations(names), c_res=c_res)
 
 
 @st.composite
-def conv_resnet(draw: st.DrawFn, names: tuple[str, ...] = ALL) -> mgd.Network:
+def conv_resnet(draw: st.DrawFn, names: tuple[str, ...] = ALL) -> Network:
+    """A convolutional ResNet on signals or on images."""
     rank = draw(st.integers(1, 2))
     input_shape = tuple(draw(sizes) for _ in range(1 + rank))
     filter_shape = tuple(draw(odd) for _ in range(rank))
-    return mgd.ConvResNet(input_shape, draw(sizes), draw(sizes), filter_shape, draw(activations(names)), draw(c_res))
+    return ConvResNet(input_shape, draw(sizes), draw(sizes), filter_shape, draw(activations(names)), draw(c_res))
 
 
-def two_layer() -> st.SearchStrategy[mgd.Network]:
-    return st.builds(mgd.TwoLayerReLU, sizes, sizes, train_output=st.booleans())
+def two_layer() -> st.SearchStrategy[Network]:
+    """The companion paper's network."""
+    return st.builds(TwoLayerReLU, sizes, sizes, train_output=st.booleans())
 
 
-def networks(names: tuple[str, ...] = ALL) -> st.SearchStrategy[mgd.Network]:
+def networks(names: tuple[str, ...] = ALL) -> st.SearchStrategy[Network]:
     """Any architecture; the companion's, whose activation is ReLU, only if that is among `names`."""
     kinds = [fully_connected(names), resnet(names), conv_resnet(names)]
     return st.one_of(*kinds, two_layer()) if "relu" in names else st.one_of(*kinds)
 
 
-def problems(nets: st.SearchStrategy[mgd.Network]) -> st.SearchStrategy[Problem]:
+def problems(nets: st.SearchStrategy[Network]) -> st.SearchStrategy[Problem]:
+    """A network that is drawn from `nets`, at drawn parameters, with drawn data."""
     return st.builds(problem, nets, sizes, seeds, norms)
 
 
@@ -138,7 +134,7 @@ def positions(along_an_axis: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[
 
 
 @st.composite
-def constructed(draw: st.DrawFn, kind: type[mgd.Network], large: bool = False, **own: st.SearchStrategy) -> tuple:
+def constructed(draw: st.DrawFn, kind: type[Network], large: bool = False, **own: st.SearchStrategy) -> tuple:
     """A network of the class `kind`, and the call that makes it.
 
     Arguments come from `own`, from ARGUMENTS by their names, or keep their defaults.

@@ -9,9 +9,19 @@ The judges of a gradient use no line of `backward`: the complex step and central
 import math
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from comparing import (
+from numpy.typing import NDArray
+
+from minimal_gd import gram
+from minimal_gd.descent import DivergenceError, gradient_descent
+from minimal_gd.descent.trajectory import Trajectory
+from minimal_gd.gradcheck import central_difference, complex_step, gradient_by, inner_product, random_direction
+from minimal_gd.networks import Network
+from minimal_gd.networks.workspace import Workspace
+from minimal_gd.parameters import Parameters
+from minimal_gd.testing.comparing import (
     EPSILON,
     ROUNDINGS,
     SINGLE,
@@ -33,25 +43,21 @@ from comparing import (
     sums,
     with_complex_step,
 )
-from numpy.typing import NDArray
-from references import jacobians
-from strategies import Problem
-
-import minimal_gd as mgd
-from minimal_gd import gram
-from minimal_gd.gradcheck import central_difference, complex_step, gradient_by, inner_product, random_direction
-from minimal_gd.networks.workspace import Workspace
+from minimal_gd.testing.references import jacobians
+from minimal_gd.testing.strategies import Problem
 
 # A mean over networks of this width or more is close enough to the limit.
 WIDE = 64
 
 
 def the_gradient_is_that_of_the_complex_step(case: Problem) -> None:
+    """Every entry of ∂L/∂θ, to rounding; `forward` alone is the judge."""
     expected = gradient_by(complex_step, *with_complex_step(case).everything)
     compare_gradients(case, "∂L/∂θ by hand is not that of the complex step", gradient(case), layers(expected))
 
 
 def the_gradient_is_that_of_central_differences(case: Problem) -> str | None:
+    """Every entry of ∂L/∂θ, as far as a difference sees; `forward` alone is the judge, on real parameters."""
     if is_near_a_kink(case):
         return "σ′ jumps near some z^(h)"
     near, far = (layers(gradient_by(central_difference, *case.everything, step=step)) for step in (6e-6, 1.2e-5))
@@ -93,19 +99,21 @@ def the_gradient_is_right_along_random_directions(case: Problem) -> None:
         require(case, what, ["one of them"], [np.sum(along(case))], [near], [within])
 
 
-def _only(v: mgd.Parameters, layer: int) -> mgd.Parameters:
+def _only(v: Parameters, layer: int) -> Parameters:
     """`v` in one layer, zeros in the others; the last layer is `a`."""
     W = tuple(V if h == layer else np.zeros_like(V) for h, V in enumerate(v.W))
-    return mgd.Parameters(W, v.a if layer == len(W) else np.zeros_like(v.a))
+    return Parameters(W, v.a if layer == len(W) else np.zeros_like(v.a))
 
 
 def the_gram_matrices_are_those_of_the_jacobian(case: Problem) -> None:
+    """G^(h) = JJᵀ, where no outer product of sensitivities and features is used."""
     expected = [J @ J.T for J in reversed(jacobians(*with_complex_step(case).everything[:3]))]
     what = "G^(h) is not JJᵀ, with J the per-sample Jacobian by the complex step"
     require(case, what, names_of_grams(case), grams(case), expected, gram_allowance(case))
 
 
 def the_gram_matrices_are_symmetric_and_positive_semidefinite(case: Problem) -> None:
+    """Symmetric to the bit, and without an eigenvalue that is more negative than rounding explains."""
     G = grams(case)
     require(case, "G^(h) is not symmetric", names_of_grams(case), G, [one.T for one in G], [0.0] * len(G))
     eigenvalues = [np.linalg.eigvalsh(one) for one in G]
@@ -116,6 +124,7 @@ def the_gram_matrices_are_symmetric_and_positive_semidefinite(case: Problem) -> 
 
 
 def permuting_the_samples_permutes_the_results(case: Problem) -> None:
+    """u, ∂L/∂θ and G^(h) follow the order of the samples."""
     order = np.random.default_rng(case.seed).permutation(len(case.X))
     net, params, X, y = case.everything
     _require_predictions(case, "u changes with the order of the samples", net.predict(params, X[order]), order)
@@ -128,7 +137,8 @@ def permuting_the_samples_permutes_the_results(case: Problem) -> None:
 
 def permuting_the_hidden_units_changes_nothing(case: Problem) -> str | None:
     """Rows of W^(h) with columns of W^(h+1) or entries of a: u stays, the gradient is permuted."""
-    rng, net, orders = np.random.default_rng(case.seed), case.net, []
+    rng, net = np.random.default_rng(case.seed), case.net
+    orders: list[NDArray] = []
     if any(k % net.width for k in net.fan_in[1:]):
         return "the columns of some W^(h) are no blocks of one unit each"
     for h in range(1, net.depth + 1):
@@ -142,13 +152,13 @@ def permuting_the_hidden_units_changes_nothing(case: Problem) -> str | None:
     return None
 
 
-def _with_units_in(orders: list[NDArray], net: mgd.Network, params: mgd.Parameters) -> mgd.Parameters:
+def _with_units_in(orders: list[NDArray], net: Network, params: Parameters) -> Parameters:
     """Rename the hidden units of layer h by `orders[h]`: rows of W^(h), column blocks of W^(h+1), entries of a."""
     W = [W[order] for W, order in zip(params.W, orders, strict=True)]
     for h in range(1, net.depth):
         blocks = W[h].reshape(net.width, net.width, -1)  # (unit, channel, offset)
         W[h] = blocks[:, orders[h - 1]].reshape(W[h].shape)
-    return mgd.Parameters(tuple(W), params.a[orders[-1]])
+    return Parameters(tuple(W), params.a[orders[-1]])
 
 
 def each_sample_goes_its_own_way(case: Problem) -> None:
@@ -167,6 +177,7 @@ def _require_predictions(case: Problem, what: str, ours: NDArray, order: NDArray
 
 
 def float32_agrees_with_float64(case: Problem) -> str | None:
+    """Float32 parameters give float32 results, which agree with those of float64 to float32 rounding."""
     single = case.params.map(lambda array: array.astype(np.float32))
     X, y = case.X.astype(np.float32), case.y.astype(np.float32)
     if max(np.abs(array).max() for array in (*gradient(case), *grams(case))) > 1e12:
@@ -174,7 +185,7 @@ def float32_agrees_with_float64(case: Problem) -> str | None:
     u, by_hand = case.net.predict(single, X), case.net.gradient(single, X, y)
     if not u.dtype == by_hand.dtype == np.float32:
         raise PropertyError(f"{case}: float32 parameters give {u.dtype} predictions and {by_hand.dtype} gradients")
-    double = replace(case, params=single.map(np.float64), X=X.astype(float), y=y.astype(float))
+    double = replace(case, params=single.map(lambda array: array.astype(float)), X=X.astype(float), y=y.astype(float))
     allowed = [predictions_allowance(double, SINGLE), *gradient_allowance(double, SINGLE)]
     computed, expected = [u, *layers(by_hand)], [*predictions(double), *gradient(double)]
     require(case, "float32 does not agree with float64", ["u", *names(case)], computed, expected, allowed)
@@ -188,7 +199,7 @@ def a_used_workspace_gives_the_bits_of_a_new_one(case: Problem) -> None:
     labels += [f"δ^({h})" for h in range(H, 0, -1)]
     what, used = "a workspace that was used before gives other bits than a new one", _workspace(case, np.nan)
     for scale in (1.0, 1.5, 1.0):
-        params = case.params.map(lambda array, scale=scale: scale * array)
+        params = case.params.map(partial(np.multiply, scale))
         ours, theirs = (_go_forward_and_back(case, params, work) for work in (used, _workspace(case, 0.0)))
         require(case, what, labels, ours, theirs, [0.0] * len(labels))
 
@@ -200,7 +211,7 @@ def _workspace(case: Problem, filling: float) -> Workspace:
     return work
 
 
-def _go_forward_and_back(case: Problem, params: mgd.Parameters, work: Workspace) -> list[NDArray]:
+def _go_forward_and_back(case: Problem, params: Parameters, work: Workspace) -> list[NDArray]:
     case.net.fill_features(case.X, work)
     u = case.net.forward(params, work).copy()
     features = [phi.copy() for phi in work.phi]
@@ -209,13 +220,16 @@ def _go_forward_and_back(case: Problem, params: mgd.Parameters, work: Workspace)
 
 
 def a_resumed_run_gives_the_bits_of_one_that_never_stopped(case: Problem) -> str | None:
+    """So does the same run when it is made a second time; and what is resumed stays as it was."""
     first, more = (int(steps) for steps in np.random.default_rng(case.seed).integers(0, 6, 2))
-    options = {"predictions": True, "distances": True, "observe": lambda k, params: params.a, "observe_every": 2}
+    recorded = partial(
+        gradient_descent, predictions=True, distances=True, observe=lambda k, params: params.a, observe_every=2
+    )
 
-    def run(steps: int, **resume: mgd.Trajectory) -> mgd.Trajectory:
-        return mgd.gradient_descent(*case.everything, 1e-3, steps, **options, **resume)
+    def run(steps: int, resume: Trajectory | None = None) -> Trajectory:
+        return recorded(*case.everything, 1e-3, steps, resume=resume)
 
-    def compare(what: str, ours: mgd.Trajectory, theirs: mgd.Trajectory) -> None:
+    def compare(what: str, ours: Trajectory, theirs: Trajectory) -> None:
         labels = [*names(case), "the loss", "u", "the distances", *(f"a({k})" for k in theirs.observed_steps)]
         columns = (
             [*layers(one.params), one.loss, one.predictions, one.distances, *one.observed] for one in (ours, theirs)
@@ -224,7 +238,7 @@ def a_resumed_run_gives_the_bits_of_one_that_never_stopped(case: Problem) -> str
 
     try:
         whole, again, part = run(first + more), run(first + more), run(first)
-    except mgd.DivergenceError:
+    except DivergenceError:
         return "the run diverges, as one of a deep network of squares may"
     compare("the same run gives other bits when it is run again", again, whole)
     before = part.loss.copy()
