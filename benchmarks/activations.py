@@ -1,8 +1,8 @@
-"""What the compiled twins gain: σ with σ′ in one pass, and the closed forms of ReLU and erf, in ns an entry.
+"""What the compiled forms gain: σ with σ′ in one pass, and the closed forms of ReLU and erf, in ns an entry.
 
     python benchmarks/activations.py
 
-Each twin and its plain NumPy form take turns on the same numbers, in one thread, a tile of 16 384 at a time.
+Each compiled form and the plain NumPy form take turns on the same numbers, in one thread, a tile of 16 384 at a time.
 """
 
 import argparse
@@ -34,16 +34,16 @@ def plain_erf(a: NDArray, b: NDArray, c: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def sigmas(name: str, dtype: type) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return the twin and the plain pair on normal numbers, each a function that goes over all tiles."""
+    """Return the compiled and the plain pair on normal numbers, each a function that goes over all tiles."""
     activation = activations.get(name)
     start = np.random.default_rng(0).standard_normal((TILES, TILE)).astype(dtype)
     z, slope = start.copy(), np.empty_like(start)
-    twin = fused.twin_of(activation._sigma, activation._dsigma)
+    compiled_pair = fused.compiled_pair(activation._sigma, activation._dsigma)
 
     def compiled() -> None:
         np.copyto(z, start)
         for tile, slopes in zip(z, slope, strict=True):
-            twin(tile, slopes, dtype(0.5))
+            compiled_pair(tile, slopes, dtype(0.5))
 
     def plain() -> None:
         np.copyto(z, start)
@@ -54,7 +54,7 @@ def sigmas(name: str, dtype: type) -> tuple[Callable[[], None], Callable[[], Non
     return compiled, plain
 
 
-def closed_forms(twin: Callable, plain_form: Callable) -> tuple[Callable[[], None], Callable[[], None]]:
+def closed_forms(compiled_form: Callable, plain_form: Callable) -> tuple[Callable[[], None], Callable[[], None]]:
     """As `sigmas`, for the products of pairs of variances in [½, 2]."""
     rng, side = np.random.default_rng(0), math.isqrt(TILE)
     a, b = rng.uniform(0.5, 2, (1, side, 1)), rng.uniform(0.5, 2, (1, 1, side))
@@ -63,7 +63,7 @@ def closed_forms(twin: Callable, plain_form: Callable) -> tuple[Callable[[], Non
 
     def compiled() -> None:
         for tile, products, slopes in zip(c, product, slope, strict=True):
-            twin(a, b, tile, products, slopes)
+            compiled_form(a, b, tile, products, slopes)
 
     def plain() -> None:
         for tile, products, slopes in zip(c, product, slope, strict=True):
@@ -91,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
-    print(f"{'':24}{'twin [ns]':>10}{'plain':>10}{'ratio':>8}")
+    print(f"{'':24}{'compiled':>10}{'plain':>10}{'ratio':>8}")
     for dtype in (np.float64, np.float32):
         for name in ("softplus", "sigmoid", "silu", "tanh", "relu"):
             print(row(f"{name}, {dtype.__name__}", *sigmas(name, dtype), repeats))

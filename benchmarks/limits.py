@@ -8,7 +8,6 @@ The parts, each with every layer's limit of a fully connected net, H = 3, for in
     peer         n = 500, next to neural-tangents, after both have been shown to agree
     eigenvalues  n = 2000, next to numpy.linalg.eigvalsh of one of the matrices
     growth       n = 500, 1000, 2000, 4000, and the power of n that fits
-    twin         n = 500, ReLU and erf, by the compiled loop next to NumPy's operations block by block
     memory       the peak of what NumPy allocates, relative to the result; also for unequal norms, and for a
                  convolutional ResNet on digits
 
@@ -24,9 +23,7 @@ import argparse
 import tempfile
 import tracemalloc
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import serving
@@ -36,7 +33,6 @@ from threadpoolctl import threadpool_limits
 from workers import Worker
 
 import minimal_gd as mgd
-from minimal_gd.limits import limiting
 
 INPUT_DIM, DEPTH = 20, 3
 ACTIVATIONS = ("softplus", "relu", "erf")
@@ -197,23 +193,6 @@ def growth(options: argparse.Namespace) -> None:
         print(f"{activation:24}" + "".join(f"{1e3 * t:14.1f}" for t in times) + f"{f'n^{power:.2f}':>14}")
 
 
-def without_loop(compute: Callable[[], object]) -> None:
-    """Call it with the limits block by block."""
-    with mock.patch.object(limiting, "table", return_value=None):
-        compute()
-
-
-def twin(options: argparse.Namespace) -> None:
-    """Time the compiled loop, and what runs instead where there is none."""
-    n = options.samples
-    print(f"{f'every layer, n = {n}':24}{'loop [ms]':>14}{'blocks [ms]':>14}{'ratio':>8}")
-    for activation in ("relu", "erf"):
-        loop = limits(activation, n)
-        times = in_turn([timed(loop), timed(partial(without_loop, loop))], options.repeats)
-        mine, other = 1e3 * np.median(times, axis=0)
-        print(f"{activation:24}{mine:14.1f}{other:14.1f}{np.median(times[:, 1] / times[:, 0]):8.2f}")
-
-
 def memory(options: argparse.Namespace) -> None:
     """Compare the peak of NumPy's allocations, the result among them, with the result."""
     norms = np.random.default_rng(0).uniform(0.5, 2, 4 * options.samples)
@@ -237,7 +216,7 @@ def memory(options: argparse.Namespace) -> None:
         print(f"{name:24}{K.nbytes / 1e6:14.1f}{peak / 1e6:14.1f}{peak / K.nbytes:8.2f}")
 
 
-PARTS = {"peer": against_peer, "eigenvalues": against_eigenvalues, "growth": growth, "twin": twin, "memory": memory}
+PARTS = {"peer": against_peer, "eigenvalues": against_eigenvalues, "growth": growth, "memory": memory}
 
 
 def main() -> None:

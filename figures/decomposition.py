@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 import minimal_gd as mgd
-from minimal_gd.theory import asked, dynamics
+from minimal_gd.theory import dynamics, requirements
 
 OPTIONS = {
     "samples": 8,
@@ -73,7 +73,7 @@ def compute(options: SimpleNamespace) -> common.Numbers:
             numbers[common.key(f"{title} step sizes")] = sizes
             numbers[common.key(f"{title} smallest")] = np.array(smallest)
             numbers[common.key(f"{title} smallest in training")] = np.array(least)
-            numbers[common.key(f"{title} asked")] = np.array(asked.asked_step_size(net, len(y), smallest))
+            numbers[common.key(f"{title} asked")] = np.array(requirements.asked_step_size(net, len(y), smallest))
     return numbers
 
 

@@ -24,7 +24,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 import minimal_gd as mgd
-from minimal_gd.theory import asked, theorems
+from minimal_gd.theory import requirements, theorems
 
 OPTIONS = {
     "samples": "4 8 16 32",
@@ -85,7 +85,7 @@ def asked_and_measured(options: dict, title: str, samples: int) -> common.Number
     def keeps_rate(m: int) -> bool:
         return theorems.keeps_rate(net_of_width(m)[0], X, y, smallest, step_size, steps, seeds)
 
-    terms = asked.width_terms(net, len(y), smallest)
+    terms = requirements.width_terms(net, len(y), smallest)
     squares = [np.linalg.norm(mgd.gram.empirical(net, net.init(seed), X)[net.depth - 1] - K, 2) ** 2 for seed in seeds]
     return {name: terms[name] for name in TERMS} | {
         "certificate": net.width * np.mean(squares) / (smallest / 4) ** 2,

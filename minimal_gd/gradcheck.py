@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import norm
 
 from minimal_gd._runtime import validate
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -50,7 +50,7 @@ def central_difference(
         As `net.loss`, and if `direction` is not shaped as `params` or `step` not finite and positive; ValueError also
         if `step` is so small beside `params` that θ + t v rounds to θ.
     """
-    params, X, y = _checked(net, params, X, y)
+    params, X, y = arguments(net, params, X, y, dtype=np.float64)
     direction = net.check_params(direction, "direction")
     step = validate.positive_number("step", step)
     _require_a_move(net, params, direction, step)
@@ -76,7 +76,7 @@ def complex_step(
     TypeError, ValueError
         As `central_difference`; ValueError if the activation is not known to be analytic.
     """
-    params, X, y = _checked(net, params, X, y)
+    params, X, y = arguments(net, params, X, y, dtype=np.float64)
     direction = net.check_params(direction, "direction")
     step = validate.positive_number("step", step)
     if not net.activation.analytic:
@@ -114,7 +114,7 @@ def gradient_by(
     """
     if not callable(derivative):
         raise TypeError(f"derivative must be central_difference or complex_step, got {validate.describe(derivative)}")
-    params, X, y = _checked(net, params, X, y)
+    params, X, y = arguments(net, params, X, y, dtype=np.float64)
     gradient = params.map(np.zeros_like)
     for direction, place in _unit_directions(params, gradient):
         place[...] = derivative(net, params, X, y, direction, **options)
@@ -172,19 +172,10 @@ def _norm(array: NDArray) -> float:
     return float(norm(array.reshape(-1)))
 
 
-def _checked(net: Network, params: Parameters, X: NDArray, y: NDArray) -> tuple[Parameters, NDArray, NDArray]:
-    """Everything in float64: these are references."""
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    params = net.check_params(params).map(lambda array: array.astype(np.float64))
-    X = net.check_inputs("X", X, np.float64)
-    return params, X, net.check_targets(y, len(X), np.float64)
-
-
 def _layer_pairs(
     first_name: str, first: Parameters, second_name: str, second: Parameters
 ) -> Iterator[tuple[NDArray, NDArray]]:
-    """Give the two arrays of every layer in float64, of one shape."""
+    """Yield the two arrays of every layer in float64, of one shape."""
     for name, params in ((first_name, first), (second_name, second)):
         if not isinstance(params, Parameters):
             raise TypeError(f"{name} must be Parameters, got {validate.describe(params)}")
@@ -223,7 +214,7 @@ def _moved(net: Network, params: Parameters, direction: Parameters, t: complex) 
 
 
 def _unit_directions(params: Parameters, gradient: Parameters) -> Iterator[tuple[Parameters, NDArray]]:
-    """Give every unit vector of parameter space, with the place of its entry in `gradient`."""
+    """Yield every unit vector of parameter space, with the place of its entry in `gradient`."""
     direction = params.map(np.zeros_like)
     for array, target in zip((*direction.W, direction.a), (*gradient.W, gradient.a), strict=True):
         for index in np.ndindex(array.shape):

@@ -17,11 +17,11 @@ import scipy  # whose parts are loaded when they are first used
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from minimal_gd._runtime import validate
+from minimal_gd._runtime import slicing, validate
 from minimal_gd._runtime.threads import Run, one_blas_thread, threads
 from minimal_gd.limits.limiting import limiting
 from minimal_gd.networks import blocks
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -57,7 +57,7 @@ def empirical(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
     Paper: section 4, the definition of G^(h).
     """
-    params, X = _checked(net, params, X)
+    params, X = arguments(net, params, X)
     G = np.empty((net.depth + 1, len(X), len(X)), params.dtype)
     for rows, columns, layer, block in _layer_blocks(net, params, X):
         G[layer, rows, columns] = block
@@ -88,7 +88,7 @@ def total(net: Network, params: Parameters, X: NDArray) -> NDArray:
 
     Paper: section 4, G(k) = Σ_h G^(h)(k).
     """
-    params, X = _checked(net, params, X)
+    params, X = arguments(net, params, X)
     G = np.zeros((len(X), len(X)), params.dtype)
     for rows, columns, layer, block in _layer_blocks(net, params, X):
         if layer == net.depth and not net.train_output:
@@ -164,15 +164,8 @@ def stable_step_size(net: Network, params: Parameters, X: NDArray) -> float:
     return 1 / largest
 
 
-def _checked(net: Network, params: Parameters, X: NDArray) -> tuple[Parameters, NDArray]:
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    params = net.check_params(params)
-    return params, net.check_inputs("X", X, params.dtype)
-
-
 def _layer_blocks(net: Network, params: Parameters, X: NDArray) -> Iterator[tuple[slice, slice, int, NDArray]]:
-    """Give every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
+    """Yield every G^(h) in blocks (rows, columns, h - 1, G^(h)[rows, columns]), on and above the diagonal."""
     cut = partial(blocks.of_samples, net)
     with nullcontext(map) if len(cut(len(X))) == 1 else threads() as run:
         for rows, work in net.workspaces(X, params.dtype, cut):
@@ -259,7 +252,7 @@ def _sum_over_positions(delta: NDArray, phi: NDArray, other_delta: NDArray, othe
         if is_same:
             _mirror(G, some)
 
-    list(run(fill, _cut(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))))
+    list(run(fill, slicing.of_size(s, max(1, _PRODUCTS_AT_ONCE // (p * t * p)))))
     return G
 
 
@@ -278,7 +271,7 @@ def _products_of_gradients(delta: NDArray, phi: NDArray, other_delta: NDArray, o
         return gradients @ (gradients if is_same else _gradients(other_delta[:, :, some], other_phi)).T
 
     G = np.zeros((s, t), delta.dtype)
-    for products in run(part, _cut(m, max(1, _PRODUCTS_AT_ONCE // ((s + t) * k)))):
+    for products in run(part, slicing.of_size(m, max(1, _PRODUCTS_AT_ONCE // ((s + t) * k)))):
         G += products
     if is_same:
         _mirror(G, slice(0, s))
@@ -295,7 +288,3 @@ def _mirror(G: NDArray, some: slice) -> None:
     square = G[some, some]
     square[...] = np.triu(square) + np.triu(square, 1).T
     G[some.stop :, some] = G[some, some.stop :].T
-
-
-def _cut(length: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]

@@ -1,4 +1,4 @@
-"""The compiled twins of (σ, σ′), against the plain pairs in float64 and 30-digit values."""
+"""The compiled forms of (σ, σ′), against the plain pairs in float64 and 30-digit values."""
 
 import math
 
@@ -13,7 +13,7 @@ from two_forms import plain
 from minimal_gd.activations import ACTIVATIONS, get
 from minimal_gd.activations import compiled as fused
 
-NAMES = [name for name in ACTIVATIONS if fused.twin_of(get(name)._sigma, get(name)._dsigma)]
+NAMES = [name for name in ACTIVATIONS if fused.compiled_pair(get(name)._sigma, get(name)._dsigma)]
 FORMATS = [np.float64, np.float32]
 
 # Roundings of s σ(z) and s σ′(z), in units of ε relative to the value (for silu′, which has a zero, to 1). An
@@ -21,20 +21,20 @@ FORMATS = [np.float64, np.float32]
 ROUNDINGS = 6
 
 
-def test_every_activation_of_the_exponential_and_relu_has_a_twin():
+def test_every_activation_of_the_exponential_and_relu_has_a_compiled_form():
     assert set(NAMES) == {"softplus", "sigmoid", "silu", "tanh", "relu"}
 
 
-def test_half_a_pair_has_no_twin():
-    assert fused.twin_of(get("tanh")._sigma, np.cos) is None
-    assert fused.twin_of(np.sin, get("tanh")._dsigma) is None
+def test_half_a_pair_has_no_compiled_form():
+    assert fused.compiled_pair(get("tanh")._sigma, np.cos) is None
+    assert fused.compiled_pair(np.sin, get("tanh")._dsigma) is None
 
 
-def twin(name, z, scale=1.0):
-    """s σ and s σ′ by the twin."""
+def compiled_values(name, z, scale=1.0):
+    """s σ and s σ′ by the compiled form."""
     value, slope = z.copy(), np.full_like(z, np.nan)
-    with np.errstate(all="ignore"):  # only the plain Python of a twin warns
-        fused.twin_of(get(name)._sigma, get(name)._dsigma)(value, slope, z.dtype.type(scale))
+    with np.errstate(all="ignore"):  # only the plain Python of a compiled form warns
+        fused.compiled_pair(get(name)._sigma, get(name)._dsigma)(value, slope, z.dtype.type(scale))
     return value, slope
 
 
@@ -51,7 +51,7 @@ def test_a_twin_is_its_plain_pair(name, dtype, data):
     numbers = st.floats(allow_nan=False, allow_infinity=False, width=8 * np.dtype(dtype).itemsize)
     z = np.array(data.draw(st.lists(numbers | st.floats(-30, 30, width=32), min_size=1, max_size=40)), dtype)
     exact = z.astype(np.float64)
-    value, slope = twin(name, z)
+    value, slope = compiled_values(name, z)
     smallest = float(np.finfo(dtype).smallest_normal)
     product = smallest * np.maximum(1, np.abs(exact)) if name == "silu" else smallest  # z times a number below it
     plain = 2 * np.finfo(np.float64).eps / np.finfo(dtype).eps  # the plain pair's own roundings, in float64
@@ -79,7 +79,7 @@ def test_a_twin_has_the_digits_of_a_float64(name):
     with mpmath.workdps(30):
         exact = [np.array([float(function(mpmath.mpf(float(x)))) for x in z]) for function in EXACT[name]]
     floors = (0.0, 1.0 if name == "silu" else 0.0)
-    for computed, wanted, floor in zip(twin(name, z), exact, floors, strict=True):
+    for computed, wanted, floor in zip(compiled_values(name, z), exact, floors, strict=True):
         assert distance(computed, wanted, floor + np.finfo(float).smallest_normal) <= ROUNDINGS + 0.5
 
 
@@ -87,20 +87,20 @@ def test_a_twin_has_the_digits_of_a_float64(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_twin_takes_the_scale_and_leaves_the_format(name, dtype):
     z = np.random.default_rng(1).standard_normal(1000).astype(dtype)
-    for computed, scaled in zip(twin(name, z), twin(name, z, 0.25), strict=True):
+    for computed, scaled in zip(compiled_values(name, z), compiled_values(name, z, 0.25), strict=True):
         assert scaled.dtype == dtype
         np.testing.assert_allclose(scaled, computed / 4, rtol=4 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_tanh_keeps_the_sign_of_zero(dtype):
-    np.testing.assert_array_equal(np.signbit(twin("tanh", np.array([0.0, -0.0], dtype))[0]), [False, True])
+    np.testing.assert_array_equal(np.signbit(compiled_values("tanh", np.array([0.0, -0.0], dtype))[0]), [False, True])
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_finite_stays_so_and_the_ends_are_right(name, dtype):
-    value, slope = twin(name, np.array([np.nan, np.inf, 1e4, -1e4], dtype))
+    value, slope = compiled_values(name, np.array([np.nan, np.inf, 1e4, -1e4], dtype))
     assert math.isnan(value[0])
     bounded = name in ("tanh", "sigmoid")
     assert value[1] == (1 if bounded else np.inf)
@@ -140,8 +140,8 @@ def test_powers_of_two_and_constants_are_the_same_compiled(kind, dtype, largest)
 def test_the_plain_python_of_a_twin_computes_the_same(name):
     z = np.concatenate([np.random.default_rng(2).standard_normal(50), [-700.0, 700.0, 0.0]])
     value, slope = z.copy(), np.empty_like(z)
-    compiled = twin(name, z)
-    plain(fused.twin_of(get(name)._sigma, get(name)._dsigma))(value, slope, np.float64(1))
+    compiled = compiled_values(name, z)
+    plain(fused.compiled_pair(get(name)._sigma, get(name)._dsigma))(value, slope, np.float64(1))
     # contracted products and sums round once where Python rounds twice
     np.testing.assert_allclose(value, compiled[0], rtol=ROUNDINGS * np.finfo(float).eps)
     np.testing.assert_allclose(slope, compiled[1], rtol=ROUNDINGS * np.finfo(float).eps, atol=1e-16)

@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 
 
 def test_the_tests_of_the_kernels_pass_as_plain_python():
-    files = [str(TESTS / name) for name in ("test_kernels.py", "test_angles.py", "test_fused.py", "test_rows.py")]
+    files = [str(TESTS / name) for name in ("test_kernels.py", "test_angles.py", "test_fused.py")]
     others = f"not {test_the_tests_of_the_kernels_pass_as_plain_python.__name__}"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
     run = subprocess.run(

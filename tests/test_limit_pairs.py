@@ -10,7 +10,7 @@ import minimal_gd as mgd
 from minimal_gd import gram
 from minimal_gd.limits import blocks
 from minimal_gd.limits import limiting as module
-from minimal_gd.limits.pairs import Room
+from minimal_gd.limits.pairs import buffers_for
 
 NETS = {
     "fully connected": mgd.FullyConnected(3, 1, 3, "square"),
@@ -89,8 +89,7 @@ def test_many_samples_have_limits_that_are_symmetric_to_the_bit(cut):
     np.testing.assert_array_equal(covariances, covariances.swapaxes(1, 2))
 
 
-def test_room_is_made_for_every_layer_of_the_largest_block_and_not_for_more():
-    """Θ has rows that may be longer by a loop's lanes."""
-    room = Room(depth=3, q=2, rows=5, columns=7)
-    assert [array.shape for array in (room.S, room.D, room.B)] == [(4, 70), (3, 70), (1, 70)]
-    assert room.theta.shape == (4 * 5 * (7 + blocks.LANES),)
+def test_buffers_are_made_for_every_layer_of_the_largest_block_and_not_for_more():
+    buffers = buffers_for(depth=3, q=2, rows=5, columns=7)
+    assert [buffers[name].shape for name in "SDB"] == [(4, 70), (3, 70), (1, 70)]
+    assert buffers["theta"].shape == (1, 4 * 5 * 7)

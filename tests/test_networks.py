@@ -26,6 +26,27 @@ ONE_OF_EACH = [
 ]
 
 
+# ---------------------------------------------------------------------- arguments
+
+
+def test_only_a_network_is_a_network():
+    net = ONE_OF_EACH[1]
+    assert base.require_network(net) is net
+    with pytest.raises(TypeError, match="net must be a Network, got"):
+        base.require_network("ResNet")
+
+
+def test_parameters_samples_and_targets_come_back_as_arrays_of_one_dtype():
+    net = mgd.ResNet(2, 5, 2)
+    params, X, y = base.arguments(net, net.init(0), [[1, 0], [0, 1]], [1, -1])
+    assert [X.dtype, y.dtype] == [params.dtype] * 2
+    assert len(base.arguments(net, net.init(0), np.eye(2))) == 2
+    _, _, y = base.arguments(net, net.init(0, np.float32), np.eye(2), [1, -1], dtype=np.float64)
+    assert y.dtype == np.float64
+    with pytest.raises(ValueError, match="y must have shape"):
+        base.arguments(net, net.init(0), np.eye(2), np.ones(3))
+
+
 # ---------------------------------------------------------------------- the definitions, spelled out
 
 

@@ -65,7 +65,7 @@ def test_every_activation_is_the_same_after_the_trip(activation, trip):
     there = trip(net)
     assert_same(net, there)
     own = [{**one.__dict__, "_panels": None} for one in (there.activation, activation)]
-    assert own[0] == own[1]  # its fused twin and what it states of itself, too; panels are made again
+    assert own[0] == own[1]  # its compiled form and what it states of itself, too; panels are made again
     if activation in mgd.activations.ACTIVATIONS.values():
         assert there.activation is activation
 

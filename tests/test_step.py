@@ -12,17 +12,6 @@ NET = mgd.FullyConnected(4, 6, 2)  # a sample takes 6 · (4 + 6) multiplications
 
 
 @pytest.mark.parametrize(
-    ("length", "parts", "expected"),
-    [(10, 3, [3, 3, 4]), (10, 1, [10]), (2, 5, [1, 1]), (6, 6, [1] * 6), (7, 4, [1, 2, 2, 2])],
-)
-def test_a_range_is_cut_into_slices_of_nearly_the_same_size(length, parts, expected):
-    cut = blocks.cut(length, parts)
-    assert [block.stop - block.start for block in cut] == expected
-    assert blocks.largest(cut) == max(expected)
-    assert [i for block in cut for i in range(block.start, block.stop)] == list(range(length))
-
-
-@pytest.mark.parametrize(
     ("multiplications", "rows", "units", "most", "of_samples", "of_units"),
     [
         (100, 2, 3, 8, 5, 2),  # 10 samples take 600
@@ -148,12 +137,12 @@ def test_arrays_put_in_place_of_the_workspaces_are_written_into_them():
     np.testing.assert_allclose(run.params.W[0], usual.params.W[0], rtol=1e-12, atol=1e-14)
 
 
-def test_what_a_pass_leaves_to_nobody_takes_the_room_of_one_block():
+def test_the_buffers_of_a_pass_hold_one_block():
     net = mgd.ConvResNet((2, 8, 8), 40, 2, (3, 3))
     one = Step(*problem(net, n=70, seed=0).everything, 1e-3, run=map)
     rows = max(len(samples.work.delta[0]) for samples in one._samples)
     assert rows < len(one.work.delta[0])
-    assert len(one.work.scratch.g) == len(one.work.scratch.product) == rows
+    assert len(one.work.buffers["g"]) == len(one.work.buffers["product"]) == rows
 
 
 @pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])

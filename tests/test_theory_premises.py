@@ -19,20 +19,6 @@ def with_norms(*norms):
     return X / np.linalg.norm(X, axis=(1, 2))[:, None, None] * np.array(norms)[:, None, None]
 
 
-def test_only_a_network_is_a_network():
-    assert premises.network(NET) is NET
-    with pytest.raises(TypeError, match="net must be a Network, got"):
-        premises.network("ResNet")
-
-
-def test_parameters_samples_and_targets_come_back_as_arrays_of_one_dtype():
-    params, X, y = premises.arguments(NET, NET.init(0), [[1, 0], [0, 1]], [1, -1])
-    assert [X.dtype, y.dtype] == [params.dtype] * 2
-    assert len(premises.arguments(NET, NET.init(0), CORNERS)) == 2
-    with pytest.raises(ValueError, match="y must have shape"):
-        premises.arguments(NET, NET.init(0), CORNERS, np.ones(3))
-
-
 def test_two_layers_are_enough_and_one_is_not():
     premises.at_least_two_layers(NET, "Lemma C.4")
     with pytest.raises(ValueError, match=r"net must have depth ≥ 2 for Lemma C\.4, got ResNet"):

@@ -16,7 +16,7 @@ _LINE, _LINES, _SHOWN = 110, 3, 3
 
 
 def by_content(kind: Kind) -> Kind:
-    """Give a dataclass or a NamedTuple an == that compares what it holds, and a `repr` that fits on three lines."""
+    """Add to a dataclass or a NamedTuple an == that compares what it holds, and a `repr` that fits on three lines."""
     kind.__eq__, kind.__ne__, kind.__repr__ = _eq, _ne, _repr  # type: ignore[assignment]  # of any class
     kind.__hash__ = None  # type: ignore[assignment]  # as Python says that it has none
     return kind

@@ -120,7 +120,7 @@ class Activation:
             raise TypeError(f"name must be a string, got {describe(name)}")
         self.name = name
         self._sigma, self._dsigma = sigma, dsigma
-        self._fused = fused.twin_of(sigma, dsigma)
+        self._fused = fused.compiled_pair(sigma, dsigma)
         self.analytic = None if analytic is None else boolean("analytic", analytic)
         self.polynomial_degree = (
             None if polynomial_degree is None else integer("polynomial_degree", polynomial_degree, least=0)
@@ -150,7 +150,7 @@ class Activation:
         return {**self.__dict__, "_fused": None, "_panels": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _fused=fused.twin_of(state["_sigma"], state["_dsigma"]))
+        self.__dict__.update(state, _fused=fused.compiled_pair(state["_sigma"], state["_dsigma"]))
 
     def sigma(self, z: Array) -> Array:
         """σ(z), entry by entry; float32 stays float32, integers become float64."""

@@ -1,8 +1,8 @@
-"""s σ(z) and s σ′(z) in one pass over the memory: compiled twins of some pairs in `minimal_gd.activations.functions`.
+"""s σ(z) and s σ′(z) in one pass over the memory: compiled forms of some pairs of `minimal_gd.activations.functions`.
 
 NumPy goes over an array, and fills a new one, for every operation; a compiled loop goes once, but then waits for a
 scalar exponential. Here exponential and logarithm are polynomials, which the compiler evaluates for as many entries at
-a time as the machine has lanes. `benchmarks/activations.py` measures what each twin gains, four times for softplus.
+a time as the machine has lanes. `benchmarks/activations.py` measures what each of them gains, four times for softplus.
 
     e^x = 2^k (1 + μ(r)),     k = round(x / log 2),  |r| ≤ ½ log 2,  μ(r) = e^r - 1 = r + r²/2! + r³/3! + …
     log(1 + e) = 2 artanh(t),  t = e/(2 + e),  artanh(t) = t + t³/3 + t⁵/5 + …
@@ -186,8 +186,8 @@ def relu(z: Array, slope: Array, scale: float) -> None:
         z[i] = scale * (c.half * x + c.half * abs(x))
 
 
-# A twin belongs to a pair (σ, σ′).
-_TWINS: dict[tuple[Callable, Callable], Callable[[Array, Array, float], None]] = {
+# (σ, σ′) → their compiled form.
+_COMPILED: dict[tuple[Callable, Callable], Callable[[Array, Array, float], None]] = {
     (sigmas.softplus, sigmas.softplus_slope): softplus,
     (sigmas.sigmoid, sigmas.sigmoid_slope): sigmoid,
     (sigmas.silu, sigmas.silu_slope): silu,
@@ -196,10 +196,10 @@ _TWINS: dict[tuple[Callable, Callable], Callable[[Array, Array, float], None]] =
 }
 
 
-def twin_of(sigma: Callable, dsigma: Callable) -> Callable[[Array, Array, float], None] | None:
-    """Return the compiled twin of a pair, or None.
+def compiled_pair(sigma: Callable, dsigma: Callable) -> Callable[[Array, Array, float], None] | None:
+    """Return the compiled form of (σ, σ′), or None.
 
     It takes z and slope, C-contiguous 1-D arrays of float32 or float64, both written, and a scale of their dtype.
     """
-    pairs = _TWINS.items()  # compared one by one, as a callable need not be hashable
-    return next((twin for (f, slope), twin in pairs if f is sigma and slope is dsigma), None)
+    pairs = _COMPILED.items()  # compared one by one, as a callable need not be hashable
+    return next((compiled for (f, slope), compiled in pairs if f is sigma and slope is dsigma), None)

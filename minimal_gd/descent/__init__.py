@@ -24,7 +24,7 @@ from minimal_gd._runtime.threads import threads
 from minimal_gd.descent.recorder import Recorder
 from minimal_gd.descent.step import Step
 from minimal_gd.descent.trajectory import Trajectory
-from minimal_gd.networks.base import Network, half_square
+from minimal_gd.networks.base import Network, arguments, half_square
 from minimal_gd.parameters import Parameters
 
 # A loss this many times above both the first one and that of predicting 0 has left every basin behind.
@@ -130,11 +130,7 @@ def gradient_descent(
 
     Paper: section 3.3; the poster for "mean".
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    params = net.check_params(params)
-    X = net.check_inputs("X", X, params.dtype)
-    y = net.check_targets(y, len(X), params.dtype)
+    params, X, y = arguments(net, params, X, y)
     step_size = validate.positive_number("step_size", step_size)
     steps = validate.integer("steps", steps, least=0)
     target_loss = 0.0 if target_loss is None else validate.positive_number("target_loss", target_loss)

@@ -6,13 +6,14 @@ sizes of the problem alone, so that the same seed gives the same bits on any num
 """
 
 import math
-import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd._runtime import slicing
+from minimal_gd._runtime.buffers import Buffers
 from minimal_gd.networks import blocks
 from minimal_gd.networks.base import Network, half_square
 from minimal_gd.networks.workspace import Workspace
@@ -36,19 +37,8 @@ class _Units(NamedTuple):
     phi: NDArray
 
 
-class _Room(threading.local):
-    """Where the update of one block stands, for every thread that looks one of its own."""
-
-    def __init__(self, size: int, dtype: np.dtype) -> None:
-        self._array = np.empty(size, dtype)
-
-    def shaped_as(self, array: NDArray) -> NDArray:
-        """Return room of the shape of `array`."""
-        return self._array[: array.size].reshape(array.shape)
-
-
 class Step:
-    """A network at θ(k) on fixed data, with all the room that one step needs.
+    """A network at θ(k) on fixed data, with all the arrays that one step needs.
 
     Parameters
     ----------
@@ -75,10 +65,11 @@ class Step:
         self.net, self.params, self.y, self.run = net, params, y, run
         self.step_size = params.dtype.type(step_size)
         cut, units = blocks.of_samples(net, len(y)), blocks.of_units(net, len(y))
-        self.work = Workspace.allocate(net, len(y), params.dtype, at_once=blocks.largest(cut))
+        self.work = Workspace.allocate(net, len(y), params.dtype, at_once=slicing.longest(cut))
         net.fill_features(X, self.work)
         self.residual, self._upstream = np.empty_like(y), np.empty_like(y)
-        self._room = _Room(max(blocks.largest(units) * max(net.fan_in), params.a.size), params.dtype)
+        largest_block = max(slicing.longest(units) * max(net.fan_in), params.a.size)
+        self._buffers = Buffers(params.dtype, update=largest_block)
         self._output_update = np.empty(params.a.size, params.dtype)
 
         self._samples = [
@@ -119,10 +110,14 @@ class Step:
 
     def _distance(self, now: NDArray, then: NDArray) -> float:
         """‖now - then‖, of arrays as large as one block at most."""
-        difference = np.subtract(now, then, out=self._room.shaped_as(now)).reshape(-1)
+        difference = np.subtract(now, then, out=self._buffer_like(now)).reshape(-1)
         exponent = np.frexp(max(difference.max(), -difference.min()))[1]
         np.ldexp(difference, -exponent, out=difference)  # exact, and no square over- or underflows
         return float(np.ldexp(np.linalg.norm(difference), exponent))
+
+    def _buffer_like(self, array: NDArray) -> NDArray:
+        """Return an array of the same shape, which this thread alone writes to."""
+        return self._buffers["update"][: array.size].reshape(array.shape)
 
     def _forward_and_backward(self, samples: _Samples) -> None:
         work, y, residual, upstream = samples
@@ -134,4 +129,4 @@ class Step:
     def _descend(self, layers: list[_Units]) -> None:
         """W^(h) -= η Σ_i (u_i - y_i) δ_i ⊗ φ_i for some rows of every W^(h)."""
         for W, delta, phi in layers:
-            W -= np.matmul(delta, phi, out=self._room.shaped_as(W))
+            W -= np.matmul(delta, phi, out=self._buffer_like(W))

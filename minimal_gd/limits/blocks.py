@@ -1,8 +1,10 @@
 """Pairs of samples, a block of them at a time, in threads."""
 
 import math
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import NamedTuple
+
+from minimal_gd._runtime import slicing
 
 # A block holds about so many entries of one layer. Threads take turns between NumPy's operations, so these must be
 # long, but no thread should be left without a block; alone, a smaller block is faster, whose arrays stay in the cache.
@@ -12,8 +14,6 @@ _BLOCKS_IN_THREADS = 8
 _ENTRIES_ALONE = 2**14
 _FEW_ENTRIES = 2**17
 _FEWEST_SAMPLES = 12
-# A compiled loop over so many entries, or a multiple, leaves no rest that is computed one by one.
-LANES = 16
 
 
 class Block(NamedTuple):
@@ -118,6 +118,4 @@ def _rectangle(row: slice, column: slice, n: int) -> Block:
 def _cut(samples: slice, side: int) -> list[slice]:
     """Cut a run of samples into slices of nearly the same size, at most `side`."""
     length = samples.stop - samples.start
-    count = math.ceil(length / side)
-    ends = [samples.start + length * part // count for part in range(count + 1)]
-    return [slice(low, high) for low, high in pairwise(ends)]
+    return slicing.in_parts(length, math.ceil(length / side), samples.start)

@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, overload
 
 import numpy as np
@@ -11,14 +10,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from minimal_gd._runtime import validate
+from minimal_gd._runtime.buffers import Buffers
 from minimal_gd._runtime.threads import Run, one_blas_thread, threads
 from minimal_gd.gaussian.hermite import SETTLED, inverse
 from minimal_gd.limits import kernels
 from minimal_gd.limits.blocks import Block, Panel, is_small, largest_block, panels
-from minimal_gd.limits.pairs import Room, gram_limits, largest_correlation, layer_covariances
+from minimal_gd.limits.pairs import buffers_for, gram_limits, largest_correlation, layer_covariances
 from minimal_gd.limits.profile import Layer, Profile, input_variances, profile
-from minimal_gd.limits.rows import row_limits, table
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 
 # The series get this share of the tolerance at first, and less as long as that makes the whole error smaller.
 _SHARE = 1 / 32
@@ -120,19 +119,17 @@ def limiting(
     squares = input_variances(net, pixels)
     alone = is_small(n, n2, net.positions) and not covariances
     with np.errstate(**validate.QUIET), one_blas_thread() if alone else threads() as run:
-        room = Room(net.depth, net.positions, *largest_block(n, n2, net.positions))
+        buffers = buffers_for(net.depth, net.positions, *largest_block(n, n2, net.positions))
         crosses = covariances and net.positions > 1  # positions of one sample meet each other too
-        rho = 1.0 if crosses else _first_correlation(net, pixels, squares, n, n2, room, run)
+        rho = 1.0 if crosses else _first_correlation(net, pixels, squares, n, n2, buffers, run)
         limits = _precise_enough(net, squares, pixels.shape[2], rho, tolerance, run)
         samples = _samples_at_once(limits.layers)
 
-        rows = table(net, limits.layers)
-        way = partial(gram_limits, net, limits.layers) if rows is None else partial(row_limits, net, rows)
         parts = panels(n, n2, net.positions, samples)
         with tqdm(total=sum(len(panel.blocks) for panel in parts), disable=not progress, unit="block") as bar:
 
             def fill(block: Block) -> None:
-                theta = way(pixels, block, room)
+                theta = gram_limits(net, limits.layers, pixels, block, buffers)
                 if block.is_diagonal:
                     kernels.reflect(theta)  # symmetric to the bit
                 out[:, block.rows, block.target] = theta
@@ -153,9 +150,7 @@ def limiting(
 
 def _checked_inputs(net: Network, X: NDArray, X2: NDArray | None) -> tuple[NDArray, int, int | None]:
     """Return the pixels of X and X2, one after the other, and the number of samples of each."""
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    X = net.check_inputs("X", X, np.float64)
+    X = require_network(net).check_inputs("X", X, np.float64)
     if X2 is None:
         return np.ascontiguousarray(net.pixels(X)), len(X), None
     X2 = net.check_inputs("X2", X2, np.float64)
@@ -174,7 +169,7 @@ def _checked_out(out: NDArray | None, shape: tuple[int, ...]) -> NDArray:
 
 
 def _first_correlation(
-    net: Network, pixels: NDArray, squares: NDArray, n: int, n2: int | None, room: Room, run: Run
+    net: Network, pixels: NDArray, squares: NDArray, n: int, n2: int | None, buffers: Buffers, run: Run
 ) -> float:
     """The largest |ρ| of the first layer, i ≠ j; or 1, which it can't exceed, if no error depends on it."""
     form = net.activation.closed_form
@@ -183,7 +178,7 @@ def _first_correlation(
     inverse_norms = inverse(np.sqrt(net.patch_sums(squares)))
     pairs = [block for panel in panels(n, n2, net.positions, len(pixels)) for block in panel.blocks]
     alone_or_not = map if is_small(n, n2, net.positions, _SHARE_OF_PRODUCTS) else run
-    return max(alone_or_not(lambda block: largest_correlation(net, pixels, inverse_norms, block, room), pairs))
+    return max(alone_or_not(lambda block: largest_correlation(net, pixels, inverse_norms, block, buffers), pairs))
 
 
 def _precise_enough(net: Network, squares: NDArray, channels: int, rho: float, tolerance: float, run: Run) -> Profile:

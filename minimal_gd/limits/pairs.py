@@ -5,15 +5,15 @@ the patches of φ move both positions together.
 """
 
 import math
-import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minimal_gd._runtime.buffers import Buffers
 from minimal_gd.limits import kernels
-from minimal_gd.limits.blocks import LANES, Block
+from minimal_gd.limits.blocks import Block
 from minimal_gd.limits.moments import Pairs
 from minimal_gd.limits.profile import Layer
 from minimal_gd.networks.base import Network
@@ -42,8 +42,8 @@ class Positions(NamedTuple):
         return cls(left, right, 2, p + 1)
 
 
-class Room(threading.local):
-    """The arrays that the recursion fills for one block after the other. Each thread that looks sees its own.
+def buffers_for(depth: int, q: int, rows: int, columns: int) -> Buffers:
+    """Return the arrays that the recursion fills for one block after the other.
 
     Parameters
     ----------
@@ -54,22 +54,21 @@ class Room(threading.local):
     rows, columns : int
         How many samples the largest block has.
 
-    Attributes
-    ----------
-    S, D, B : (H + 1, q·rows·columns), (H, q·rows·columns) and (1, q·rows·columns) arrays
-    theta : ((H + 1)·rows·(columns + 16),) array
-        `minimal_gd.limits.rows` makes its rows a little longer.
+    Returns
+    -------
+    Buffers
+        S, D and B, of shapes (H + 1, q·rows·columns), (H, q·rows·columns) and (1, q·rows·columns), and theta, of shape
+        (1, (H + 1)·rows·columns).
     """
+    entries = q * rows * columns
+    theta = (1, (depth + 1) * rows * columns)
+    return Buffers(np.float64, S=(depth + 1, entries), D=(depth, entries), B=(1, entries), theta=theta)
 
-    def __init__(self, depth: int, q: int, rows: int, columns: int) -> None:
-        self.S, self.D, self.B = (np.empty((layers, q * rows * columns)) for layers in (depth + 1, depth, 1))
-        self.theta = np.empty((depth + 1) * rows * (columns + LANES))
 
-
-def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, room: Room) -> NDArray:
-    """Θ^(1), …, Θ^(H+1) of one block, (H + 1, rows, columns), in `room` until the next block."""
-    S, D, [B] = (_shaped(array, net.positions, block) for array in (room.S, room.D, room.B))
-    theta = _shaped(room.theta[None], net.depth + 1, block)[0]
+def gram_limits(net: Network, layers: list[Layer], pixels: NDArray, block: Block, buffers: Buffers) -> NDArray:
+    """Θ^(1), …, Θ^(H+1) of one block, (H + 1, rows, columns), in `buffers` until the next block."""
+    S, D, [B] = (_shaped(buffers[name], net.positions, block) for name in "SDB")
+    [theta] = _shaped(buffers["theta"], net.depth + 1, block)
     _pixel_products(pixels, block, out=S[0])
     inputs = list(_forward(net, layers, S, D, block, Positions.equal(net.positions)))
     theta[-1] = S[-1, 0] if net.positions == 1 else S[-1].sum(axis=0)
@@ -86,8 +85,8 @@ def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block:
     """P^(0), …, P^(H-1) of one block and all pairs of positions, (H, p, p, rows, columns)."""
     p, first, second = net.positions, pixels[block.rows], pixels[block.columns]
     rows, columns = len(first), len(second)
-    room = Room(net.depth, p * p, rows, columns)
-    S, D = _shaped(room.S, p * p, block), _shaped(room.D, p * p, block)
+    buffers = buffers_for(net.depth, p * p, rows, columns)
+    S, D = (_shaped(buffers[name], p * p, block) for name in "SD")
     S[0].reshape(p, p, rows, columns)[...] = np.tensordot(first, second, axes=(2, 2)).transpose(1, 3, 0, 2)
     P = np.array(list(_forward(net, layers, S, D, block, Positions.all(p)))).reshape(-1, p, p, rows, columns)
     if block.is_diagonal:
@@ -98,7 +97,7 @@ def layer_covariances(net: Network, layers: list[Layer], pixels: NDArray, block:
     return P
 
 
-def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, block: Block, room: Room) -> float:
+def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, block: Block, buffers: Buffers) -> float:
     """The largest |ρ| of the first layer's patches, over the block's pairs i ≠ j and equal positions.
 
     Parameters
@@ -106,7 +105,7 @@ def largest_correlation(net: Network, pixels: NDArray, inverse_norms: NDArray, b
     inverse_norms : (p, n) array
         1/‖φ(x_i)_l‖, 0 for blank patches.
     """
-    [products], [rho] = (_shaped(array[:1], net.positions, block) for array in (room.S, room.B))
+    [products], [rho] = (_shaped(buffers[name][:1], net.positions, block) for name in "SB")
     P = net.patch_sums(_pixel_products(pixels, block, out=products))
     kernels.correlations(P, inverse_norms[:, block.rows], inverse_norms[:, block.columns], rho)
     if block.is_diagonal:
@@ -123,7 +122,7 @@ def _shaped(array: NDArray, p: int, block: Block) -> NDArray:
 def _forward(
     net: Network, layers: list[Layer], S: NDArray, D: NDArray, block: Block, positions: Positions
 ) -> Iterator[NDArray]:
-    """From S[0] = S^(0), fill S^(h) and D^(h), and give P^(h-1), for h = 1, …, H.
+    """From S[0] = S^(0), fill S^(h) and D^(h), and yield P^(h-1), for h = 1, …, H.
 
     Parameters
     ----------

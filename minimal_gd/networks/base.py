@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minimal_gd import activations
-from minimal_gd._runtime import validate
+from minimal_gd._runtime import slicing, validate
 from minimal_gd.activations import Activation
-from minimal_gd.networks.blocks import largest
 from minimal_gd.networks.workspace import Workspace
 from minimal_gd.parameters import Parameters
 
@@ -168,8 +167,7 @@ class Network(ABC):
             If `params` are those of another network, or X has another shape, no samples, or entries that are not
             finite real numbers; ValueError also if the predictions, or something on the way to them, overflow.
         """
-        params = self.check_params(params)
-        X = self.check_inputs("X", X, params.dtype)
+        params, X = arguments(self, params, X)
         u = np.empty(len(X), params.dtype)
         for block, work in self.workspaces(X, params.dtype):
             u[block] = self.forward(params, work)
@@ -193,9 +191,7 @@ class Network(ABC):
 
         Paper: equation (1).
         """
-        params = self.check_params(params)
-        X = self.check_inputs("X", X, params.dtype)
-        y = self.check_targets(y, len(X), params.dtype)
+        params, X, y = arguments(self, params, X, y)
         loss = half_square(self.predict(params, X) - y)
         validate.finite_result(loss, "losses", "params, X and y")
         return loss
@@ -220,9 +216,7 @@ class Network(ABC):
             As `predict`, and if y is not a finite real (n,) array; ValueError also if the gradient, or something on
             the way to it, overflows.
         """
-        params = self.check_params(params)
-        X = self.check_inputs("X", X, params.dtype)
-        y = self.check_targets(y, len(X), params.dtype)
+        params, X, y = arguments(self, params, X, y)
         total = params.map(np.zeros_like)
         for block, work in self.workspaces(X, params.dtype):
             residual = self.forward(params, work) - y[block]
@@ -240,7 +234,7 @@ class Network(ABC):
         return np.matmul(residual, work.phi[-1], out=out)
 
     def pairs(self, params: Parameters, work: Workspace) -> Iterator[tuple[NDArray, NDArray]]:
-        """Give the pair (δ^(h), φ_h(x^(h-1))) of every layer h = 1, …, H, and (1, x^(H)) for the output layer.
+        """Yield the pair (δ^(h), φ_h(x^(h-1))) of every layer h = 1, …, H, and (1, x^(H)) for the output layer.
 
         Yields
         ------
@@ -255,17 +249,17 @@ class Network(ABC):
     def workspaces(
         self, X: NDArray, dtype: DTypeLike, cut: Callable[[int], list[slice]] | None = None
     ) -> Iterator[tuple[slice, Workspace]]:
-        """Give a workspace for every block of samples, with φ_1(x) filled in; `cut` says over what pieces passes go."""
+        """Yield a workspace for every block of samples, with φ_1(x) filled in; `cut` returns what a pass goes over."""
         for block in self.sample_blocks(len(X), dtype):
             n = len(X[block])
-            work = Workspace.allocate(self, n, dtype, None if cut is None else largest(cut(n)))
+            work = Workspace.allocate(self, n, dtype, None if cut is None else slicing.longest(cut(n)))
             self.fill_features(X[block], work)
             yield block, work
 
     def sample_blocks(self, n: int, dtype: DTypeLike) -> list[slice]:
         """Cut n samples into blocks whose workspaces take at most about BLOCK_BYTES."""
         size = max(1, BLOCK_BYTES // Workspace.bytes_per_sample(self, dtype))
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        return slicing.of_size(n, size)
 
     # ------------------------------------------------------------------ what comes from outside
 
@@ -296,6 +290,34 @@ class Network(ABC):
     def check_targets(self, y: Any, n: int, dtype: DTypeLike | None = None) -> NDArray:
         """Return y as a finite (n,) array."""
         return validate.shaped_array("y", y, (n,), "one target a sample of X", dtype)
+
+
+def require_network(net: Any) -> Network:
+    """Return `net`, a Network.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
+    return net
+
+
+def arguments(net: Network, params: Parameters, X: NDArray, *targets: NDArray, dtype: DTypeLike | None = None) -> tuple:
+    """Return params, X, and y where it is given, as finite arrays of one dtype: that of `params` unless one is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Network.loss`, and if `net` is no Network.
+    """
+    params = require_network(net).check_params(params)
+    if dtype is not None:
+        params = params.map(lambda array: array.astype(dtype))
+    X = net.check_inputs("X", X, params.dtype)
+    return params, X, *(net.check_targets(y, len(X), params.dtype) for y in targets)
 
 
 def half_square(residual: NDArray) -> float:

@@ -138,7 +138,7 @@ class ConvResNet(Network):
 
     def output_gradient(self, work: Workspace, residual: NDArray, out: NDArray) -> NDArray:
         """∂L/∂a = Σ_i (u_i - y_i) x_i^(H), (m, p)."""
-        transposed = work.g[: self.positions]  # by now nobody needs g
+        transposed = work.g[: self.positions]  # g is no longer needed
         np.matmul(residual, work.phi[-1].reshape(len(residual), -1), out=transposed.reshape(-1))
         out = out.reshape(self.width, self.positions)
         out[...] = transposed.T

@@ -1,6 +1,5 @@
 """The arrays that one forward and one backward pass fill, allocated once and used at every step."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minimal_gd._runtime.buffers import Buffers
 from minimal_gd._runtime.content import by_content
 
 
@@ -23,7 +23,7 @@ class Sizes(Protocol):
 @by_content
 @dataclass(frozen=True)
 class Workspace:
-    """Features φ_h(x^(h-1)) and sensitivities δ^(h) of n samples, with room to compute them in.
+    """Features φ_h(x^(h-1)) and sensitivities δ^(h) of n samples, with arrays to compute them in.
 
     A row is one position of one sample (p rows a sample; p = 1 but for the convolution). k_h is the number of
     columns of W^(h).
@@ -39,7 +39,7 @@ class Workspace:
         The predictions.
     positions : int
         p.
-    scratch : Scratch
+    buffers : Buffers
         Where `g` and `product` are.
     """
 
@@ -47,29 +47,30 @@ class Workspace:
     delta: "Arrays"
     u: NDArray
     positions: int
-    scratch: "Scratch"
+    buffers: Buffers
 
     @classmethod
     def allocate(cls, net: Sizes, n: int, dtype: DTypeLike, at_once: int | None = None) -> "Workspace":
         """Make room for `n` samples of `net`; a pass is over `at_once` of them at most, or over all."""
         rows, m = n * net.positions, net.width
+        rows_at_once = (n if at_once is None else at_once) * net.positions
         return cls(
             phi=Arrays(np.empty((rows, k), dtype) for k in (*net.fan_in, m)),
             delta=Arrays(np.empty((rows, m), dtype) for _ in range(net.depth)),
             u=np.empty(n, dtype),
             positions=net.positions,
-            scratch=Scratch(net, n if at_once is None else at_once, dtype),
+            buffers=Buffers(dtype, g=(rows_at_once, m), product=(rows_at_once, net.fan_in[-1])),
         )
 
     @property
     def g(self) -> NDArray:
         """z^(h) on the way forward, ∂u/∂x^(h) on the way back: (n·p, m)."""
-        return self.scratch.g[: len(self.u) * self.positions]
+        return self.buffers["g"][: len(self.u) * self.positions]
 
     @property
     def product(self) -> NDArray:
         """Where δ^(h) W^(h) stands before it joins `g`: (n·p, k_H)."""
-        return self.scratch.product[: len(self.u) * self.positions]
+        return self.buffers["product"][: len(self.u) * self.positions]
 
     @staticmethod
     def bytes_per_sample(net: Sizes, dtype: DTypeLike) -> int:
@@ -78,7 +79,7 @@ class Workspace:
         return net.positions * entries * np.dtype(dtype).itemsize
 
     def pairs(self) -> Iterator[tuple[NDArray, NDArray]]:
-        """Give what `Network.pairs` gives, once the arrays are filled."""
+        """Yield what `Network.pairs` yields, once the arrays are filled."""
         n = len(self.u)
         for h, delta in enumerate(self.delta):
             yield delta.reshape(n, self.positions, -1), self.phi[h].reshape(n, self.positions, -1)
@@ -93,7 +94,7 @@ class Workspace:
             delta=Arrays(delta[rows] for delta in self.delta),
             u=self.u[block],
             positions=self.positions,
-            scratch=self.scratch,
+            buffers=self.buffers,
         )
 
 
@@ -103,12 +104,3 @@ class Arrays(list):
     def __setitem__(self, h: int, x: NDArray) -> None:  # type: ignore[override]  # no slices
         if x is not self[h]:
             self[h][...] = x
-
-
-class Scratch(threading.local):
-    """What a pass over one block of samples leaves to nobody. Every thread that looks sees arrays of its own."""
-
-    def __init__(self, net: Sizes, n: int, dtype: DTypeLike) -> None:
-        rows = n * net.positions
-        self.g = np.empty((rows, net.width), dtype)
-        self.product = np.empty((rows, net.fan_in[-1]), dtype)

@@ -156,7 +156,7 @@ class Folder:
             raise
 
     def read(self, case: str) -> tuple[Result, Maker] | None:
-        """Give the result of a case and what made it, or None: without a file, or, with a warning, if it is damaged."""
+        """Return a case's result and what made it, or None: without a file, or, with a warning, if it is damaged."""
         file = self.file(case)
         if not file.exists():
             return None

@@ -47,7 +47,7 @@ def task(measure: Callable, case: str) -> Outcome:
 
 
 def outcomes(executor: Executor, measure: Callable, cases: Sequence[str], together: int) -> Outcomes:
-    """Give each case with what became of it, as it comes, with at most `together` of them under way.
+    """Yield each case with what became of it, as it comes, with at most `together` of them under way.
 
     Ends early where the executor breaks: cases that were not under way then are not given.
     """
@@ -83,7 +83,7 @@ def _next(finished: queue.SimpleQueue) -> Future:
 
 
 def outcomes_in_processes(measure: Callable, cases: Sequence[str], workers: int) -> Outcomes:
-    """Give each case with what became of it, as it comes, from worker processes on this machine.
+    """Yield each case with what became of it, as it comes, from worker processes on this machine.
 
     A case whose worker died is computed once more when all others are done, alone: it may have lacked memory only.
 
@@ -103,7 +103,7 @@ def outcomes_in_processes(measure: Callable, cases: Sequence[str], workers: int)
 
 
 def _from_workers(measure: Callable, cases: Sequence[str], count: int) -> Outcomes:
-    """Give each case with what became of it, with at most `count` workers, which all have ended when this ends."""
+    """Yield each case with what became of it, with at most `count` workers, which all have ended when this ends."""
     waiting = deque(cases)
     at_work: list[_Worker] = []
     have_begun = False
@@ -156,7 +156,7 @@ class _Worker:
         return self._process.is_alive()
 
     def begin(self, case: str) -> None:
-        """Give it the next case; a worker that is dead by now says so at the next `message`."""
+        """Send it the next case; a worker that is dead by now says so at the next `message`."""
         self.case = case
         with suppress(OSError):
             self.pipe.send(case)

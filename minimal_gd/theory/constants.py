@@ -12,8 +12,8 @@ import scipy  # whose parts are loaded when they are first used
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.arrays import Array
 from minimal_gd.networks import ConvResNet, FullyConnected, Network, ResNet
+from minimal_gd.networks.base import require_network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import filter_size, hidden_layers
 
@@ -109,7 +109,7 @@ def measured(net: Network, params: Parameters, X: Array) -> InitialConstants:
     TypeError, ValueError
         As `net.predict`, and if a layer is zero.
     """
-    premises.network(net)
+    require_network(net)
     params = net.check_params(params)
     norms = layer_norms(net, params, X)
     if not norms.all():
@@ -165,7 +165,7 @@ def appendix(net: Network) -> tuple[str, str]:
     TypeError
         If it is another network than the paper's three.
     """
-    premises.network(net)
+    require_network(net)
     for kind, names in _APPENDICES.items():
         if isinstance(net, kind):
             return names

@@ -10,7 +10,8 @@ import numpy as np
 
 from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.content import by_content
-from minimal_gd.networks import ConvResNet, Network
+from minimal_gd.networks import ConvResNet
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.parameters import Parameters
 
 
@@ -44,8 +45,7 @@ def hidden_layers(net: Network, params: Parameters, X: Array) -> HiddenLayers:
     TypeError, ValueError
         As `net.predict`.
     """
-    params = net.check_params(params)
-    X = net.check_inputs("X", X, params.dtype)
+    params, X = arguments(net, params, X)
     blocks = []
     for _, work in net.workspaces(X, params.dtype):
         net.forward(params, work)

@@ -20,7 +20,7 @@ from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
 from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.comparison import Comparison, compare
-from minimal_gd.theory.constants import OPEN, OpenConstants, appendix
+from minimal_gd.theory.constants import OPEN, OpenConstants, is_residual
 from minimal_gd.theory.sections_3_and_4 import dynamics, flow
 
 ROUNDING = 1e-11
@@ -116,7 +116,7 @@ def asked_width(net: Network, n: int, smallest: float, open_constants: OpenConst
     Poster: Theorem 1, Theorem 2.
     """
     layers = net.depth + 1
-    in_depth = open_constants.growth**layers if appendix(net)[0] == "B" else layers
+    in_depth = layers if is_residual(net) else open_constants.growth**layers
     return open_constants.width * (n * in_depth / smallest) ** open_constants.power
 
 

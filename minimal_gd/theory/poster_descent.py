@@ -15,7 +15,7 @@ from minimal_gd.networks.base import Network
 from minimal_gd.theory import poster, premises
 from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.comparison import Comparison, compare
-from minimal_gd.theory.constants import OPEN, OpenConstants, appendix
+from minimal_gd.theory.constants import OPEN, OpenConstants, is_residual
 
 # In float64 a risk stays above about this share of the first one: the rounding of the predictions, squared.
 _FLOOR = 1e-26
@@ -56,7 +56,7 @@ def convergence(
     if share >= 1:
         raise ValueError(f"step_size must be below 1/λ_0 = {1 / smallest:.6g}, got {run.step_size:.6g}")
     H = certificates.summed_grams(net, run)
-    step_factor = open_constants.growth ** (net.depth + 1) if appendix(net)[0] == "B" else 1
+    step_factor = 1 if is_residual(net) else open_constants.growth ** (net.depth + 1)
     asked = (
         compare("m = poly(·)", net.width, "≥", poster.asked_width(net, n, smallest, open_constants)),
         compare("η = O(·)", run.step_size, "≤", open_constants.step * smallest / (n**2 * step_factor)),

@@ -8,37 +8,10 @@ from numpy.typing import NDArray
 from minimal_gd import gram, spectra
 from minimal_gd._runtime import validate
 from minimal_gd.networks.base import Network
-from minimal_gd.parameters import Parameters
 from minimal_gd.theory.comparison import Comparison, compare
 
 # Inputs count as unit vectors up to this, some roundings of a sum of squares.
 _UNIT = 1e-9
-
-
-def network(net: Network) -> Network:
-    """Return `net`, a Network.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    """
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {validate.describe(net)}")
-    return net
-
-
-def arguments(net: Network, params: Parameters, X: NDArray, *targets: NDArray) -> tuple:
-    """Return params, X, and y where it is given, as finite arrays of one dtype: as `net.loss` takes them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `net.loss`, and if `net` is no Network.
-    """
-    params = network(net).check_params(params)
-    X = net.check_inputs("X", X, params.dtype)
-    return params, X, *(net.check_targets(y, len(X), params.dtype) for y in targets)
 
 
 def at_least_two_layers(net: Network, statement: str) -> None:

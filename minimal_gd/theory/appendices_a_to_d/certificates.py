@@ -17,9 +17,9 @@ from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
-from minimal_gd.theory.asked import asked_step_size, width_terms
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants
+from minimal_gd.theory.requirements import asked_step_size, training_terms, width_terms
 
 Recorded = TypeVar("Recorded", bound=Sized)
 
@@ -112,8 +112,7 @@ def stable_gram(net: Network, run: Trajectory, K_H: Array, open_constants: OpenC
     Paper: Appendix A.
     """
     smallest = premises.smallest_eigenvalue(K_H, net=net)
-    terms = width_terms(net, len(K_H), smallest, open_constants)
-    wide = max(term for name, term in terms.items() if name.startswith("training"))
+    wide = max(training_terms(net, len(K_H), smallest, open_constants).values())
     small = asked_step_size(net, len(K_H), smallest, open_constants)
     asked = (compare("m = Ω(·)", net.width, "≥", wide), compare("η = O(·)", run.step_size, "≤", small))
     G = _last_grams(net, run)

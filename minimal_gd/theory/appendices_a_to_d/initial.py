@@ -10,7 +10,6 @@ from minimal_gd import gram
 from minimal_gd.networks.base import Network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
-from minimal_gd.theory.asked import width_terms
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import (
     OPEN,
@@ -25,6 +24,7 @@ from minimal_gd.theory.constants import (
     spectral_norm,
 )
 from minimal_gd.theory.layers import filter_size
+from minimal_gd.theory.requirements import width_terms
 
 
 def norms(

@@ -167,12 +167,11 @@ def asked_radius(
 
     Paper: Lemma B.4, Lemma C.4, Lemma D.4.
     """
-    letter, lemma = appendix(net)[0], f"Lemma {appendix(net)[0]}.4"
     c = open_constants.radius
-    if letter == "B":
+    if not constants.is_residual(net):
         c /= constants.geometric(constants.growth_per_layer(net, given.c_w0), net.depth)
         return c * min(smallest / n, 1)
-    premises.at_least_two_layers(net, lemma)
+    premises.at_least_two_layers(net, f"Lemma {appendix(net)[0]}.4")
     return c * min(smallest * net.depth**2 / n, 1) / net.positions**open_constants.power
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from minimal_gd import gram
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.arrays import Array
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
 from minimal_gd.theory.appendices_e_to_g.technical import lipschitz_of_mean, lipschitz_of_product, within
@@ -65,7 +65,7 @@ def layer_errors(
 
     Paper: Theorem E.1.
     """
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "Theorem E.1")
     delta, constant = probability("delta", delta), validate.positive_number("constant", constant)
     layers = limit_layers(net, X) if limits is None else limits
@@ -104,7 +104,7 @@ def last_step(
 
     Paper: from K^(H-1) to K^(H), Appendix E.
     """
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "the step from K^(H-1) to K^(H)")
     delta, constant = probability("delta", delta), validate.positive_number("constant", constant)
     last = (limit_layers(net, X) if limits is None else limits)[-1]
@@ -196,7 +196,7 @@ def layer_sizes(net: Network, X: Array, constant: float | None = None) -> Compar
 
     Paper: gap of 1/H, Appendix C (derived).
     """
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "the gap of 1/H")
     theta = np.einsum("hii->hi", gram.limiting(net, X)[0])
     C = _derived_gap(net, X) if constant is None else validate.positive_number("constant", constant)
@@ -217,7 +217,7 @@ def _derived_gap(net: Network, X: Array) -> Array:
 
 def _pair_of_runs(net: Network, X: Array, error: Array) -> tuple[list[LayerLimit], list[LayerLimit]]:
     """Layers 2, …, H of the recursion, from S^(1) and from S^(1) + error."""
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "an error that is passed on")
     first = limit_layers(net, X)[0]
     n, p = len(X), net.positions

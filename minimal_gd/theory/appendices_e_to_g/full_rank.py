@@ -19,27 +19,24 @@ with a bound on the variance of u that does not grow with H: Proposition F.2 wit
 import math
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss, hermevander
-from scipy import special
 
 from minimal_gd import activations, gaussian, gram, spectra
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.arrays import Array
 from minimal_gd.activations import Activation
 from minimal_gd.networks import FullyConnected
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import filter_size, patches
-from minimal_gd.theory.sections_3_and_4.setting import analytic_not_polynomial
+from minimal_gd.theory.sections_3_and_4.setting import analytic_not_polynomial, hermite_coefficients
 from minimal_gd.theory.sections_5_to_7.recursions import input_products, limit_layers, next_layer
 
 # Lines closer than this, in radians, count as one: see `data.parallel_pairs`.
 _SAME_LINE = 1e-12
 # Series end within 1e-11 of their sums, relative to the largest of them.
 _SERIES = 1e-10
-# For E[σ″²]: nodes of the Gauss-Hermite rule, and Hermite coefficients of σ′.
-_NODES = 128
+# For E[σ″²]: Hermite coefficients of σ′.
 _TERMS = 64
 _GRID = 33  # of variances
 
@@ -90,7 +87,7 @@ def limit_full_rank(net: Network, X: Array) -> Comparison:
 
     Paper: Proposition F.1.
     """
-    premises.network(net)
+    require_network(net)
     K, error = gram.limiting(net, X)
     return _is_positive("λ_min(K^(H)) > 0", K[net.depth - 1], error, net.activation, *_seen(net, X))
 
@@ -110,7 +107,7 @@ def residual_bound(net: Network, X: Array, kappa: float | None = None) -> Compar
 
     Paper: Proposition F.2; full rank, convolution (derived).
     """
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "Proposition F.2")
     skip, beta = net.limit_layer(net.depth)
     if not skip:
@@ -198,7 +195,7 @@ def angle_law(net: Network, angle: float, tolerance: float = 0.05) -> Comparison
 
     Paper: angle law, Lemma F.2 (derived).
     """
-    premises.network(net)
+    require_network(net)
     angle = validate.positive_number("angle", angle)
     if net.positions != 1 or net.input_shape[0] < 2:
         raise ValueError(f"net must take vectors of two entries or more for the angle law, got {net}")
@@ -239,11 +236,8 @@ def _expectations(f: activations.Elementwise, Z: Array) -> tuple[Array, float]:
 
 def _curvature(activation: Activation, variance: float) -> float:
     """E[σ″(√v z)²] = Σ_k k a_k²/v, a_k the Hermite coefficients of σ′(√v z)."""
-    x, weights = hermegauss(_NODES)
-    k = np.arange(_TERMS)
-    slopes = weights * activation.dsigma(math.sqrt(variance) * x)
-    a = slopes @ hermevander(x, _TERMS - 1) / np.sqrt(2 * math.pi * special.factorial(k))
-    return float(np.sum(k * a**2) / variance)
+    a = hermite_coefficients(lambda x: activation.dsigma(math.sqrt(variance) * x), _TERMS)
+    return float(np.sum(np.arange(_TERMS) * a**2) / variance)
 
 
 def _is_positive(claim: str, K: Array, error: float, activation: Activation, *seen: Array) -> Comparison:

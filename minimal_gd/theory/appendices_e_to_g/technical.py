@@ -24,9 +24,8 @@ from minimal_gd import activations, gaussian
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.arrays import Array
 from minimal_gd.activations import Activation
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import spectral_norm
 from minimal_gd.theory.sections_3_and_4.setting import probability
@@ -79,7 +78,7 @@ def spectral_norms(net: Network, params: Parameters, delta: float = 0.01) -> Com
 
     Paper: Lemma G.2.
     """
-    premises.network(net)
+    require_network(net)
     params = net.check_params(params)
     delta = probability("delta", delta)
     m = net.width

@@ -15,6 +15,7 @@ from minimal_gd import gram
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.content import by_content
 from minimal_gd.descent import gradient_descent
+from minimal_gd.networks.base import arguments
 from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
@@ -85,9 +86,7 @@ def pattern_run(
 
     Companion: section 4.
     """
-    params = two_layer.network(net, train_output=False).check_params(params)
-    X = net.check_inputs("X", X, params.dtype)
-    y = net.check_targets(y, len(X), params.dtype)
+    params, X, y = arguments(two_layer.network(net, train_output=False), params, X, y)
 
     def watched(_: int, now: Parameters) -> list[float]:
         return [drift(params, now), np.linalg.eigvalsh(gram.empirical(net, now, X)[0])[0]]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minimal_gd import data
-from minimal_gd._runtime import validate
+from minimal_gd._runtime import slicing, validate
 from minimal_gd._runtime.content import by_content
 from minimal_gd.descent import gradient_descent
 from minimal_gd.gram import stable_step_size
@@ -181,8 +181,7 @@ def _watch(start: Parameters, X: NDArray) -> Callable[[int, Parameters], list[fl
     """What to observe: the share of changed patterns and the largest distance, some hidden units at a time."""
     W, n = start.W[0], len(X)
     size = max(1, _BLOCK_BYTES // (n * W.itemsize))
-    blocks = [slice(first, first + size) for first in range(0, len(W), size)]
-    before = [(units, X @ W[units].T >= 0) for units in blocks]
+    before = [(units, X @ W[units].T >= 0) for units in slicing.of_size(len(W), size)]
 
     def watched(_: int, params: Parameters) -> list[float]:
         changed, furthest = 0, 0.0

@@ -210,11 +210,10 @@ def remark_3_1_initial(
     """
     X, limit = inputs(X), h_infinity(X)
 
-    def square(width: int, seed: int) -> float:
-        net = TwoLayerReLU(X.shape[1], width)
-        return float(np.linalg.norm(gram.empirical(net, net.init(_stream(width, seed)), X)[0] - limit, 2)) ** 2
+    def change(net: TwoLayerReLU, params: Parameters) -> NDArray:
+        return gram.empirical(net, params, X)[0] - limit
 
-    left = _slope(widths, seeds, square)
+    left = _slope(widths, seeds, X.shape[1], change)
     return compare("‖H(0) - H^∞‖₂ ∝ m^(-1/2)", left, "=", -0.5, tolerance)
 
 
@@ -243,12 +242,11 @@ def remark_3_1_training(
     """
     X = inputs(X)
 
-    def square(width: int, seed: int) -> float:
-        net = TwoLayerReLU(X.shape[1], width)
-        path = gradient_path(net, net.init(_stream(width, seed)), X, y, [time], tolerance=1e-4)
-        return float(np.linalg.norm(path.H[1] - path.H[0], 2)) ** 2
+    def change(net: TwoLayerReLU, params: Parameters) -> NDArray:
+        initial, later = gradient_path(net, params, X, y, [time], tolerance=1e-4).H
+        return later - initial
 
-    left = _slope(widths, seeds, square)
+    left = _slope(widths, seeds, X.shape[1], change)
     return compare("‖H(t) - H(0)‖₂ = O(m^(-1/2))", left, "≤", -0.5, tolerance)
 
 
@@ -279,15 +277,23 @@ def asked_of_data(X: NDArray, y: NDArray, theorem: str, largest_label: float) ->
     return norms, compare("|y_i| ≤ C", np.abs(y), "≤", largest_label)
 
 
-def _slope(widths: Sequence[int], seeds: Iterable[int], square: Callable[[int, int], float]) -> float:
-    """d log(root mean square) / d log(m), by least squares."""
+def _slope(
+    widths: Sequence[int],
+    seeds: Iterable[int],
+    input_dim: int,
+    change: Callable[[TwoLayerReLU, Parameters], NDArray],
+) -> float:
+    """d log(root mean square of ‖change‖_2) / d log(m), by least squares.
+
+    Every net has a stream of its own, or one lucky seed would bend all widths alike.
+    """
     widths, seeds = list(widths), list(seeds)
     if len(widths) < 2 or any(low >= high for low, high in pairwise(widths)) or not seeds:
         raise ValueError(f"widths must be at least two increasing integers, and seeds some, got {widths} and {seeds}")
-    means = [np.mean([square(width, seed) for seed in seeds]) for width in widths]
-    return float(np.polyfit(np.log(widths), np.log(means) / 2, 1)[0])
 
+    def root_mean_square(width: int) -> float:
+        net = TwoLayerReLU(input_dim, width)
+        starts = (net.init(np.random.default_rng([width, seed])) for seed in seeds)
+        return np.sqrt(np.mean([np.linalg.norm(change(net, start), 2) ** 2 for start in starts]))
 
-def _stream(width: int, seed: int) -> np.random.Generator:
-    """A stream for every net, or one lucky seed would bend all widths alike."""
-    return np.random.default_rng([width, seed])
+    return float(np.polyfit(np.log(widths), np.log([root_mean_square(width) for width in widths]), 1)[0])

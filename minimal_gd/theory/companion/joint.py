@@ -23,10 +23,10 @@ from minimal_gd.theory.companion import network as two_layer
 from minimal_gd.theory.companion.flow import asked_of_data, asked_width, largest_drift, rate, stays_definite
 from minimal_gd.theory.companion.limit import lambda_0
 from minimal_gd.theory.companion.path import Path, short_differences
-from minimal_gd.theory.companion.patterns import DERIVED, allowed_radius, largest_change
+from minimal_gd.theory.companion.patterns import DERIVED, allowed_radius, definite_nearby, largest_change
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants
-from minimal_gd.theory.sections_3_and_4.dynamics import ROUNDING
+from minimal_gd.theory.sections_3_and_4.dynamics import ROUNDING, keep_order
 
 # R_a = λ_0/(24 n²), by which a_r moves H by less than λ_0/8: the companion leaves the constant open.
 OUTPUT_RADIUS = 1 / 24
@@ -90,9 +90,7 @@ def order(net: TwoLayerReLU, params: Parameters, X: NDArray) -> Comparison:
     Companion: Theorem 3.3, G ⪰ 0.
     """
     H, G = gram.empirical(two_layer.network(net), params, X)
-    eigenvalues, smallest = np.linalg.eigvalsh(H + G), np.linalg.eigvalsh(H)[0]
-    slack = ROUNDING * eigenvalues[-1] / max(abs(eigenvalues[0]), abs(smallest), np.finfo(np.float64).tiny)
-    return compare("λ_min(H + G) ≥ λ_min(H)", eigenvalues[0], "≥", smallest, slack)
+    return keep_order("λ_min(H + G) ≥ λ_min(H)", H + G, H)
 
 
 def theorem_3_3(path: Path, open_constants: OpenConstants = OPEN, largest_label: float = 1.0) -> Comparison:
@@ -148,14 +146,7 @@ def lemma_a_2(
     R_w = allowed_radius(len(H), smallest, open_constants)
     R_a = allowed_output_radius(len(H), smallest, constant)
     entries = largest_change(net, start, X, R_w) + np.abs(np.asarray(X) @ np.asarray(X).T) * R_a * (2 + R_a)
-    change, initial = float(np.linalg.norm(entries, 2)), np.linalg.eigvalsh(H)[0]
-    return compare(
-        "‖H - H(0)‖₂ < λ_0/4, λ_0/2 < λ_min(H)",
-        [change, smallest / 2],
-        "<",
-        [smallest / 4, initial - change],
-        premises=(compare("λ_min(H(0)) ≥ ¾λ_0 (Lemma 3.1)", initial, "≥", 0.75 * smallest),),
-    )
+    return definite_nearby(H, entries, smallest)
 
 
 def lemma_a_3(path: Path, output_radius: float) -> Comparison:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from minimal_gd import descent
 from minimal_gd._runtime import validate
+from minimal_gd.networks.base import arguments
 from minimal_gd.networks.two_layer import TwoLayerReLU
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.sections_3_and_4.dynamics import ROUNDING
 
@@ -63,8 +63,8 @@ def patterns(net: TwoLayerReLU, params: Parameters, X: NDArray) -> NDArray:
 
     Companion: Equation (4).
     """
-    params = network(net).check_params(params)
-    return net.check_inputs("X", X, params.dtype) @ params.W[0].T >= 0
+    params, X = arguments(network(net), params, X)
+    return X @ params.W[0].T >= 0
 
 
 def first_layer(rows: NDArray, params: Parameters) -> Parameters:
@@ -77,7 +77,7 @@ def equation_1(net: TwoLayerReLU, params: Parameters, X: NDArray) -> Comparison:
 
     Companion: Equation (1).
     """
-    params, X = premises.arguments(network(net), params, X)
+    params, X = arguments(network(net), params, X)
     left = net.predict(params, X)
     return compare("f(W, a, x_i) = (1/√m) Σ_r a_r relu(w_rᵀx_i)", left, "=", _formula(net, params, X), ROUNDING)
 
@@ -87,7 +87,7 @@ def equation_2(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray) ->
 
     Companion: Equation (2).
     """
-    params, X, y = premises.arguments(network(net), params, X, y)
+    params, X, y = arguments(network(net), params, X, y)
     left = net.loss(params, X, y)
     right = np.sum((_formula(net, params, X) - y) ** 2) / 2
     return compare("L(W, a) = ½ Σ_i (f(W, a, x_i) - y_i)²", left, "=", right, ROUNDING)
@@ -98,7 +98,7 @@ def equation_3(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray, st
 
     Companion: Equation (3).
     """
-    params, X, y = premises.arguments(network(net), params, X, y)
+    params, X, y = arguments(network(net), params, X, y)
     run = descent.gradient_descent(net, params, X, y, step_size, 1)
     right = params.W[0] - step_size * _gradient(net, params, X, y)
     return compare("W(k+1) = W(k) - η ∂L/∂W", run.params.W[0], "=", right, ROUNDING)
@@ -111,7 +111,7 @@ def equation_4(net: TwoLayerReLU, params: Parameters, X: NDArray, y: NDArray) ->
 
     Companion: Equation (4).
     """
-    params, X, y = premises.arguments(network(net), params, X, y)
+    params, X, y = arguments(network(net), params, X, y)
     left = net.gradient(params, X, y).W[0]
     claim = "∂L/∂w_r = (1/√m) Σ_i (f(W, a, x_i) - y_i) a_r x_i I{w_rᵀx_i ≥ 0}"
     return compare(claim, left, "=", _gradient(net, params, X, y), ROUNDING)

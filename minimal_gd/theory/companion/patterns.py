@@ -232,6 +232,21 @@ def lemma_3_2(net: TwoLayerReLU, start: Parameters, X: NDArray, open_constants: 
     premises.warn_unless_unit(X, "Lemma 3.2 of the companion")
     smallest = lambda_0(X)
     worst = largest_change(net, start, X, allowed_radius(len(X), smallest, open_constants))
+    return definite_nearby(H, worst, smallest)
+
+
+def definite_nearby(H: NDArray, worst: NDArray, smallest: float) -> Comparison:
+    """‖H - H(0)‖_2 < λ_0/4 and λ_0/2 < λ_min(H) for every H with |H - H(0)| ≤ `worst` entry by entry.
+
+    Parameters
+    ----------
+    H, worst : (n, n) arrays
+        H(0), and the bounds.
+    smallest : float > 0
+        λ_0.
+
+    Companion: Lemma 3.2, Lemma A.2.
+    """
     change, initial = float(np.linalg.norm(worst, 2)), np.linalg.eigvalsh(H)[0]
     return compare(
         "‖H - H(0)‖₂ < λ_0/4, λ_0/2 < λ_min(H)",

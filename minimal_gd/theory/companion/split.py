@@ -21,7 +21,7 @@ from minimal_gd.theory.companion.limit import lambda_0
 from minimal_gd.theory.companion.patterns import DENSITY, DERIVED, allowed_radius, lemma_4_1, may_switch, stays_within
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OpenConstants
-from minimal_gd.theory.sections_3_and_4.dynamics import ROUNDING, DescentStep, descent_step
+from minimal_gd.theory.sections_3_and_4.dynamics import ROUNDING, DescentStep, descent_step, rounding_of_change
 
 
 @by_content
@@ -127,9 +127,8 @@ def split(pattern: PatternStep) -> Comparison:
     Companion: the split of section 4.
     """
     right = pattern.I_1 + pattern.I_2
-    # a difference of predictions: its rounding is relative to them
-    scale = np.abs(pattern.step.u).max() / max(np.abs(right).max(), np.finfo(np.float64).tiny)
-    return compare("u(k+1) - u(k) = I_1 + I_2", pattern.step.change, "=", right, ROUNDING * max(scale, 1))
+    rounding = rounding_of_change(pattern.step, right)
+    return compare("u(k+1) - u(k) = I_1 + I_2", pattern.step.change, "=", right, rounding)
 
 
 def first_part(pattern: PatternStep) -> Comparison:
@@ -139,9 +138,8 @@ def first_part(pattern: PatternStep) -> Comparison:
     """
     step = pattern.step
     right = step.step_size * (pattern.H - pattern.H_perp) @ step.residual
-    scale = np.abs(step.u).max() / max(np.abs(right).max(), np.finfo(np.float64).tiny)
     claim = "I_1 = -η(H(k) - H^⊥(k))(u - y)"
-    return compare(claim, pattern.I_1, "=", right, ROUNDING * max(scale, 1), _within(pattern))
+    return compare(claim, pattern.I_1, "=", right, rounding_of_change(step, right), _within(pattern))
 
 
 def second_part(pattern: PatternStep) -> Comparison:

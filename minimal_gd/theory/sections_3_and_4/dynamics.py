@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from minimal_gd import gram
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.content import by_content
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 
 # A sum of a few hundred rounded terms.
@@ -100,11 +99,8 @@ def descent_step(net: Network, params: Parameters, X: NDArray, y: NDArray, step_
     TypeError, ValueError
         As `net.gradient`, and if `step_size` is not a finite number > 0.
     """
-    premises.network(net)
+    params, X, y = arguments(net, params, X, y)
     step_size = validate.positive_number("step_size", step_size)
-    params = net.check_params(params)
-    X = net.check_inputs("X", X, params.dtype)
-    y = net.check_targets(y, len(X), params.dtype)
     gradient = net.gradient(params, X, y)
     after = moved(params, gradient, -step_size)
     u, u_next = net.predict(params, X), net.predict(after, X)
@@ -190,9 +186,19 @@ def gram_order(step: DescentStep) -> Comparison:
 
     Paper: section 4.
     """
-    whole, last = (np.linalg.eigvalsh(G) for G in (step.trained_gram, step.G[step.net.depth - 1]))
-    slack = ROUNDING * whole[-1] / max(abs(whole[0]), abs(last[0]), np.finfo(np.float64).tiny)
-    return compare("λ_min(ΣG^(h)) ≥ λ_min(G^(H))", whole[0], "≥", last[0], slack)
+    return keep_order("λ_min(ΣG^(h)) ≥ λ_min(G^(H))", step.trained_gram, step.G[step.net.depth - 1])
+
+
+def keep_order(claim: str, whole: NDArray, part: NDArray) -> Comparison:
+    """λ_min(whole) ≥ λ_min(part) for symmetric matrices whose difference is positive semi-definite."""
+    of_whole, of_part = np.linalg.eigvalsh(whole), np.linalg.eigvalsh(part)
+    slack = ROUNDING * of_whole[-1] / max(abs(of_whole[0]), abs(of_part[0]), np.finfo(np.float64).tiny)
+    return compare(claim, of_whole[0], "≥", of_part[0], slack)
+
+
+def rounding_of_change(step: DescentStep, change: NDArray) -> float:
+    """The tolerance of a change of predictions: its rounding is relative to them, not to itself."""
+    return ROUNDING * max(np.abs(step.u).max() / max(np.abs(change).max(), np.finfo(np.float64).tiny), 1)
 
 
 # ------------------------------------------------------------------ the descent inequality and its budget

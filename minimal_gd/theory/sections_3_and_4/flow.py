@@ -19,7 +19,7 @@ from scipy.linalg import eigh
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.content import by_content
 from minimal_gd.descent.trajectory import Trajectory
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
@@ -84,17 +84,14 @@ def gradient_flow(
 
     Paper: section 4; the poster and the companion prove their theorems for the flow.
     """
-    premises.network(net)
-    params = net.check_params(params).map(lambda array: array.astype(np.float64))
-    X = net.check_inputs("X", X, np.float64)
-    y = net.check_targets(y, len(X), np.float64)
+    params, X, y = arguments(net, params, X, y, dtype=np.float64)
     times = _increasing(times)
     tolerance = validate.positive_number("tolerance", tolerance)
 
     def velocity(_: float, theta: NDArray) -> NDArray:
-        return -_flat(net.gradient(_parameters(theta, params), X, y))
+        return -flat(net.gradient(_parameters(theta, params), X, y))
 
-    theta, predictions, observed = _flat(params), [], []
+    theta, predictions, observed = flat(params), [], []
     for start, stop in pairwise([0.0, *times]):
         if stop > start:
             solution = scipy.integrate.solve_ivp(
@@ -264,7 +261,8 @@ def _increasing(times: ArrayLike) -> NDArray:
     return times
 
 
-def _flat(params: Parameters) -> NDArray:
+def flat(params: Parameters) -> NDArray:
+    """All entries of all arrays in one."""
     return np.concatenate([array.ravel() for array in (*params.W, params.a)])
 
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from minimal_gd import gaussian, gram
 from minimal_gd._runtime import validate
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments, require_network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import Column, column_layers, patches
 
@@ -37,7 +36,7 @@ def layer_gradients(net: Network, params: Parameters, X: NDArray, y: NDArray, is
 
     Paper: Equation (12); the ResNet gradient, Appendix C; the convolutional gradient, Appendix D.
     """
-    params, X, y = premises.arguments(net, params, X, y)
+    params, X, y = arguments(net, params, X, y)
     is_ascending = validate.boolean("is_ascending", is_ascending)
     left = np.concatenate([W.reshape(-1) for W in net.gradient(params, X, y).W])
     right = (net.predict(params, X) - y) @ [_sample_gradient(net, params, x, is_ascending) for x in X]
@@ -52,7 +51,7 @@ def last_gram(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: G^(H), fully connected, Appendix B; G^(H), ResNet, Appendix C; G^(H), convolution, Appendix D.
     """
-    params, X = premises.arguments(net, params, X)
+    params, X = arguments(net, params, X)
     last = [column_layers(net, params, x)[-1] for x in X]
     a = params.a.reshape(last[0].x.shape)
     G = np.array([[_last_gram_entry(net, a, one, other) for other in last] for one in last])
@@ -74,7 +73,7 @@ def output_gram(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: G^(H+1), section 4.
     """
-    params, X = premises.arguments(net, params, X)
+    params, X = arguments(net, params, X)
     last = np.array([column_layers(net, params, x)[-1].x.reshape(-1) for x in X])
     left = gram.empirical(net, params, X)[-1]
     return compare("G^(H+1)_ij = ⟨x_i^(H), x_j^(H)⟩", left, "=", last @ last.T, ROUNDING)
@@ -111,7 +110,7 @@ def two_layer_recap(net: Network, X: NDArray, params: Parameters | None = None, 
 
     Paper: the two-layer recap, section 4 and its footnote 5.
     """
-    premises.network(net)
+    require_network(net)
     if net.depth != 1 or net.positions != 1:
         raise ValueError(f"net must have depth 1 and no convolution for the two-layer recap, got {net}")
     X = net.check_inputs("X", X, np.float64)
@@ -165,7 +164,7 @@ def _last_gram_entry(net: Network, a: NDArray, one: Column, other: Column) -> fl
 
 def _jacobians(net: Network, params: Parameters, X: NDArray) -> list[NDArray]:
     """∂u_i/∂θ of every layer, (n, entries) each: the gradient of ½(u_i - y_i)² where u_i - y_i = 1."""
-    params, X = premises.arguments(net, params, X)
+    params, X = arguments(net, params, X)
     rows = []
     for i, u in enumerate(net.predict(params, X)):
         gradient = net.gradient(params, X[i : i + 1], np.array([u - 1]))

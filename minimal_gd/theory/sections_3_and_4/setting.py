@@ -12,11 +12,11 @@ from minimal_gd import activations, gaussian
 from minimal_gd._runtime import validate
 from minimal_gd.activations import Activation
 from minimal_gd.descent import gradient_descent
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, arguments, require_network
 from minimal_gd.parameters import Parameters
-from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.layers import column_layers, filter_size, hidden_layers
+from minimal_gd.theory.sections_3_and_4.flow import flat
 
 # Sums of a few hundred rounded terms, each of a few rounded factors.
 ROUNDING = 1e-12
@@ -32,7 +32,7 @@ def loss(net: Network, params: Parameters, X: NDArray, y: NDArray) -> Comparison
 
     Paper: Equation (1).
     """
-    params, X, y = premises.arguments(net, params, X, y)
+    params, X, y = arguments(net, params, X, y)
     residuals = [_prediction(net, params, x) - target for x, target in zip(X, y, strict=True)]
     right = 0.5 * math.fsum(r * r for r in residuals)
     return compare("L = ½Σ(f(θ, x_i) - y_i)²", net.loss(params, X, y), "=", right, ROUNDING)
@@ -92,12 +92,16 @@ def analytic_not_polynomial(activation: str | Activation, degree: int = 8) -> Co
     """
     activation = activations.get(activation)
     degree = validate.integer("degree", degree, least=0)
-    x, weights = hermegauss(_NODES)
-    k = np.arange(degree + 33)
-    a = (weights * activation.sigma(x)) @ hermevander(x, k[-1]) / np.sqrt(2 * np.pi * special.factorial(k))
-    beyond = float(np.sum(a[degree + 1 :] ** 2))
+    beyond = float(np.sum(hermite_coefficients(activation.sigma, degree + 33)[degree + 1 :] ** 2))
     left = beyond if activation.analytic else math.nan
     return compare("Σ_{k>degree} a_k² > 0", left, ">", _NOTHING / activation.c_sigma)
+
+
+def hermite_coefficients(f: activations.Elementwise, terms: int) -> NDArray:
+    """a_k = E[f(z) He_k(z)]/√k!, k < terms, by a Gauss-Hermite rule: (terms,)."""
+    x, weights = hermegauss(_NODES)
+    k = np.arange(terms)
+    return (weights * f(x)) @ hermevander(x, terms - 1) / np.sqrt(2 * np.pi * special.factorial(k))
 
 
 def normalisation(activation: str | Activation) -> Comparison:
@@ -118,7 +122,7 @@ def predictions(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: Equation (2); Equation (3); the convolutional network, section 7.
     """
-    params, X = premises.arguments(net, params, X)
+    params, X = arguments(net, params, X)
     right = [_prediction(net, params, x) for x in X]
     return compare("f(θ, x_i) = ⟨a, x_i^(H)⟩", net.predict(params, X), "=", right, ROUNDING)
 
@@ -130,7 +134,7 @@ def patch_norms(net: Network, params: Parameters, X: NDArray) -> Comparison:
 
     Paper: patch norms, section 7.
     """
-    premises.network(net)
+    require_network(net)
     hidden = hidden_layers(net, params, X)
     pixels = np.array([np.linalg.norm(x, axis=(1, 2)) for x in hidden.x[:-1]])
     patch = np.array([np.linalg.norm(phi, axis=(1, 2)) for phi in hidden.phi])
@@ -152,7 +156,7 @@ def initialisation(params: Parameters, delta: float = 1e-3) -> Comparison:
     Paper: the initialisation, section 3.3.
     """
     delta = probability("delta", delta)
-    entries = np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
+    entries = flat(params)
     distance = scipy.stats.kstest(entries, "norm").statistic
     return compare("sup|F - Φ| ≤ √(log(2/δ)/2N)", distance, "≤", math.sqrt(math.log(2 / delta) / (2 * entries.size)))
 
@@ -162,11 +166,11 @@ def descent(net: Network, params: Parameters, X: NDArray, y: NDArray, step_size:
 
     Paper: gradient descent, section 3.3.
     """
-    premises.network(net)
+    require_network(net)
     after = gradient_descent(net, params, X, y, step_size, 1).params
     gradient = net.gradient(params, X, y)
-    left = _flat(after)
-    right = _flat(params) - step_size * _flat(gradient)
+    left = flat(after)
+    right = flat(params) - step_size * flat(gradient)
     return compare("θ(k) = θ(k-1) - η ∂L/∂θ", left, "=", right, ROUNDING)
 
 
@@ -174,10 +178,6 @@ def _prediction(net: Network, params: Parameters, x: NDArray) -> float:
     """⟨a, x^(H)⟩ of one sample."""
     last = column_layers(net, params, x)[-1].x
     return float(np.sum(params.a.reshape(last.shape) * last))
-
-
-def _flat(params: Parameters) -> NDArray:
-    return np.concatenate([array.reshape(-1) for array in (*params.W, params.a)])
 
 
 def probability(name: str, value: float) -> float:

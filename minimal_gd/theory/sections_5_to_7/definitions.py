@@ -16,7 +16,7 @@ from minimal_gd import gram
 from minimal_gd._runtime import validate
 from minimal_gd._runtime.content import by_content
 from minimal_gd.networks import FullyConnected
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 from minimal_gd.parameters import Parameters
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
@@ -93,7 +93,7 @@ def definition(
 
     Paper: Definition 5.1; Definition 6.1; Definition 7.1.
     """
-    premises.network(net)
+    require_network(net)
     if as_printed is not None:
         validate.one_of("as_printed", as_printed, PRINTED)
     if not isinstance(net, FullyConnected) or as_printed == "index of A":
@@ -124,7 +124,7 @@ def means(net: Network, X: NDArray, seeds: int, errors: float = 5.0, seed: int =
 
     Paper: means b^(h), Definition 6.1.
     """
-    premises.network(net)
+    require_network(net)
     limits = np.array([layer.b for layer in limit_layers(net, X)])
 
     def measured(params: Parameters) -> NDArray:
@@ -147,7 +147,7 @@ def cross_terms(net: Network, X: NDArray, seeds: int, errors: float = 5.0, seed:
 
     Paper: why the cross term factorises, Definition 6.1 (derived).
     """
-    premises.network(net)
+    require_network(net)
     premises.at_least_two_layers(net, "the cross terms")
     layers = limit_layers(net, X)
     limits = np.array([np.einsum("il,jr->ijlr", one.b, two.mean) for one, two in pairwise(layers)])

@@ -22,7 +22,7 @@ from minimal_gd._runtime.arrays import Array
 from minimal_gd._runtime.content import by_content
 from minimal_gd.activations import Activation
 from minimal_gd.networks import FullyConnected
-from minimal_gd.networks.base import Network
+from minimal_gd.networks.base import Network, require_network
 from minimal_gd.theory import premises
 from minimal_gd.theory.comparison import Comparison, compare
 
@@ -144,7 +144,7 @@ def every_layer(net: Network, X: Array, tolerance: float = SERIES) -> Comparison
 
     Paper: limits of every layer, derived for sections 5, 6 and 7.
     """
-    premises.network(net)
+    require_network(net)
     layers = limit_layers(net, X)
     theta = [np.einsum("ijll->ij", layers[-1].S)]
     B = np.ones((net.positions, *theta[0].shape))

@@ -18,9 +18,9 @@ from minimal_gd.descent.trajectory import Trajectory
 from minimal_gd.networks.base import Network
 from minimal_gd.theory import premises
 from minimal_gd.theory.appendices_a_to_d import certificates
-from minimal_gd.theory.asked import asked_step_size, asked_width, width_terms
 from minimal_gd.theory.comparison import Comparison, compare
 from minimal_gd.theory.constants import OPEN, OpenConstants, appendix
+from minimal_gd.theory.requirements import asked_step_size, asked_width, width_terms
 
 __all__ = [
     "asked_step_size",
