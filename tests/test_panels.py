@@ -207,6 +207,16 @@ def test_a_long_series_and_a_short_one_meet_within_the_error():
             assert abs(value - 3 * math.exp(-4.5) * c) <= error <= 1e-11
 
 
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
+def test_a_short_series_is_continued_where_the_other_is_long(tolerance):
+    """E[sin u sin 3v] = e^(-(a + 9b)/2) sinh 3c; the coefficients that sin u could do without meet large ones."""
+    for c in (0.5, 1.0):
+        exact = math.exp(-5) * math.sinh(3 * c)
+        for f, g in ((np.sin, lambda v: np.sin(3 * v)), (lambda u: np.sin(3 * u), np.sin)):
+            value, error = mgd.gaussian.product(f, g, 1.0, 1.0, c, tolerance=tolerance)
+            assert abs(value - exact) <= error <= tolerance
+
+
 def test_floating_point_flags_of_the_user_raise_nothing():
     with np.errstate(all="raise"):
         act = mgd.Activation(np.tanh, lambda z: np.cosh(z) ** -2.0)
