@@ -136,6 +136,16 @@ def test_kinked_activations_are_within_small_errors_of_two_integrals(name, a, b,
     assert max(result.product_error, result.slope_error) <= 2e-13
 
 
+@pytest.mark.parametrize("name", KINKED)
+def test_what_is_left_of_the_continuous_part_is_no_less_than_its_next_coefficients(name):
+    sigma, dsigma, kinks = KINKED[name]
+    s = np.array([0.3, 1.0, 4.0])
+    expand, _, jumps = mgd.Activation(sigma, dsigma, kinks=kinks).expansions(s, 1e-12)
+    np.testing.assert_array_equal(jumps.places, sorted(kinks))
+    rest, squares = expand(s, 8).rest, (expand(s, 256).a - jumps.coefficients(s, 256)) ** 2
+    assert (rest >= squares.sum(axis=1, keepdims=True) - np.cumsum(squares[:, :8], axis=1) - 1e-15).all()
+
+
 @pytest.mark.parametrize("constants", [{}, {"lipschitz": 1.0, "smoothness": 0.0}], ids=["bare", "stated"])
 @pytest.mark.parametrize("slope", [0.01, -1.0])
 def test_a_leaky_relu_of_ones_own_is_as_precise_as_the_closed_form_up_to_parallel_inputs(slope, constants):
