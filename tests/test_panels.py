@@ -342,3 +342,14 @@ def test_wiggles_between_all_places_that_are_looked_at_are_within_what_the_const
     norms = math.sqrt(single.second_moment.item()), math.sqrt(square)
     assert abs(norms[0] - norms[1]) <= single.error.item() + 1e-13
     assert hidden.activation.c_sigma == pytest.approx(1 / norms[0] ** 2, rel=1e-15)
+
+
+def test_the_misfit_that_is_proven_is_what_both_curvatures_add_within_half_a_cell():
+    """Of z²/2, with q = z and q′ = 1, and |σ″| ≤ 2: e′ grows by 3h/2 up to half a cell away, and e by 3h²/8."""
+    scales = piecewise.Scales.of(np.ones(1))
+    target = piecewise.Target(lambda z: z * z / 2, lambda z: z, (), "the half of a square")
+    pieces, _ = piecewise.resolve(target, scales, True)
+    h = (pieces.high - pieces.low) / piecewise._cells(pieces.low, pieces.high, scales, 1)
+    misfit = piecewise.bounded(target, pieces, scales, piecewise.Bounds(math.inf, 2.0), 1)
+    np.testing.assert_allclose(misfit.slope, 3 * h / 2, rtol=1e-8)
+    np.testing.assert_allclose(misfit.value, 3 * h * h / 8, rtol=1e-3)
