@@ -147,6 +147,22 @@ def test_pairs_of_small_correlation_get_as_few_terms_as_leave_no_more_than_the_t
     assert terms == 7
 
 
+def test_pairs_of_small_variances_get_their_terms_among_many_large_ones():
+    """Next to z⁵, cos 3z is small where s is large; 128 such samples come first."""
+    act = mgd.Activation(lambda z: z**5 + np.cos(3 * z), lambda z: 5 * z**4 - 3 * np.sin(3 * z))
+    few, covariance = np.array([[1.0, 1.1]]), np.array([[0.2]])
+    found = []
+    for variance in (few, np.append(few, np.linspace(8, 9, 200)[None], axis=1)):
+        layer = series(variance, Accuracy(tail=1e-13), act)
+        layer.prepare(slice(0, 1), slice(1, 2))
+        products = of_one_position(layer, slice(0, 1), slice(1, 2), covariance)
+        norms = (math.sqrt(moment[0, :2].prod()) for moment in (layer.second_moment, layer.slope_moment))
+        found.append([(*pair, norm) for *pair, norm in zip(products, layer.errors[:2], norms, strict=True)])
+    for (alone, error, size), (among, its_error, _) in zip(*found, strict=True):
+        assert abs(alone.item() - among.item()) <= (error + its_error) * size
+        assert max(error, its_error) <= 1e-10
+
+
 # ---------------------------------------------------------------------- variances that are nearly equal
 
 

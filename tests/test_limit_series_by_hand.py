@@ -16,7 +16,7 @@ S = 2.0
 
 def slope(tail=0.0, error=0.0):
     """σ′ with a′ = (3, 4) and E[σ′²] = 25: shares of 0.36 and 0.64."""
-    return Coefficients(np.array([[3.0, 4.0]]), np.array([25.0]), np.array([tail]), np.array([error]))
+    return Coefficients(np.array([[3.0, 4.0]]), np.array([25.0]), np.array([[tail]]), np.array([error]))
 
 
 def value(mean=4.0, error=0.0, slope_error=0.0):
@@ -114,14 +114,14 @@ def test_outputs_are_as_parallel_as_their_series_at_the_largest_correlation_but_
 
 
 def test_signs_of_coefficients_make_no_difference():
-    negative = Coefficients(np.array([[-3.0, -4.0]]), np.array([25.0]), np.zeros(1), np.zeros(1))
+    negative = Coefficients(np.array([[-3.0, -4.0]]), np.array([25.0]), np.zeros((1, 1)), np.zeros(1))
     accuracy = Accuracy(0.125, 0.25, 0.5, 0.0)
     np.testing.assert_array_equal(errors(accuracy, negative, value(mean=-4.0)), errors(accuracy))
 
 
 def test_each_part_of_an_error_is_that_of_the_row_where_it_is_largest():
     """Of a row as above and one without any σ at all, every part is the first's."""
-    nothing = Coefficients(np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros(1))
+    nothing = Coefficients(np.zeros((1, 2)), np.zeros(1), np.zeros((1, 1)), np.zeros(1))
     slopes, values = slope(tail=5.0, error=0.5), value(error=0.8, slope_error=0.125)
     accuracy = Accuracy(0.125, 0.25, 0.5, 0.01)
     one = errors(accuracy, slopes, values)
@@ -139,17 +139,17 @@ def test_the_radial_derivative_of_an_exponential_is_known():
     """E[(u e^u)²] = (s² + 4s⁴) e^(2s²), for f(u) = e^u with a_k = e^(s²/2) s^k/√k!."""
     s, k = np.array([[0.5], [1.0]]), np.arange(40)
     a = np.exp(s * s / 2) * s**k / np.sqrt(factorial(k))
-    derivative = series._radial_derivative(Coefficients(a, np.exp(2 * s[:, 0] ** 2), np.zeros(2), np.zeros(2)))
+    derivative = series._radial_derivative(Coefficients(a, np.exp(2 * s[:, 0] ** 2), np.zeros((2, 1)), np.zeros(2)))
     np.testing.assert_allclose(derivative**2, ((s**2 + 4 * s**4) * np.exp(2 * s**2))[:, 0], rtol=1e-13)
 
 
 def test_what_comes_after_the_last_two_coefficients_is_in_the_tail():
     """Of (…, 3, -1), k = 5 and 6, a′_7 and a′_8 are 2 at most; and the k = 3 and 4 before see both."""
     a = np.array([[0.0, 0, 0, 0, 0, 3, -1]])
-    record = Coefficients(a, np.array([14.0]), np.array([4.0]), np.zeros(1))
+    record = Coefficients(a, np.array([14.0]), np.array([[4.0]]), np.zeros(1))
     expected = 20 * 9 + 30 + (5 * 3 + math.sqrt(42) * 2) ** 2 + (6 + math.sqrt(56) * 2) ** 2
     np.testing.assert_allclose(series._radial_derivative(record) ** 2, expected)
-    record = Coefficients(np.array([[3.0]]), np.array([25.0]), np.array([16.0]), np.zeros(1))
+    record = Coefficients(np.array([[3.0]]), np.array([25.0]), np.array([[16.0]]), np.zeros(1))
     np.testing.assert_allclose(series._radial_derivative(record) ** 2, 2 * 16)
 
 

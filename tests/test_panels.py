@@ -207,6 +207,16 @@ def test_a_long_series_and_a_short_one_meet_within_the_error():
             assert abs(value - 3 * math.exp(-4.5) * c) <= error <= 1e-11
 
 
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
+def test_a_short_series_is_continued_where_the_other_is_long(tolerance):
+    """E[sin u sin 3v] = e^(-(a + 9b)/2) sinh 3c; the coefficients that sin u could do without meet large ones."""
+    for c in (0.5, 1.0):
+        exact = math.exp(-5) * math.sinh(3 * c)
+        for f, g in ((np.sin, lambda v: np.sin(3 * v)), (lambda u: np.sin(3 * u), np.sin)):
+            value, error = mgd.gaussian.product(f, g, 1.0, 1.0, c, tolerance=tolerance)
+            assert abs(value - exact) <= error <= tolerance
+
+
 def test_floating_point_flags_of_the_user_raise_nothing():
     with np.errstate(all="raise"):
         act = mgd.Activation(np.tanh, lambda z: np.cosh(z) ** -2.0)
@@ -274,3 +284,72 @@ def test_a_built_in_activation_of_large_inputs_is_as_steep_as_ones_own():
     scale = mgd.activations.get("tanh").c_sigma / own.c_sigma
     assert abs(K - scale * L).max() <= error + scale * its_error + 1e-13 * K.max()
     assert error <= 1e-9 * K.max()
+
+
+class Hidden:
+    """σ′ = 1 + wiggles, tents of slope ±S that are 0 wherever a slope of 1 is looked at: at the middles of all cells of
+    all panels, and between the middles that have one of Chebyshev's points between them."""
+
+    def __init__(self, smoothness, alternating):
+        scales = piecewise.Scales.of(np.ones(1))
+        edges = piecewise._first_edges(scales, ())
+        cells = piecewise._cells(edges[:-1], edges[1:], scales)
+        h = np.diff(edges) / cells
+        seen = (piecewise._points()[0] + 1) / 2
+        places, halves, signs = [], [], []
+        for low, width, count in zip(edges, h, cells, strict=False):
+            between = np.setdiff1d(np.arange(1, count), np.rint(seen * count))
+            places.append(low + between * width)
+            halves.append(np.full(len(between), width / 2))
+            signs.append((-1.0) ** between if alternating else np.ones(len(between)))
+        self.places, self.halves, self.signs = (np.concatenate(parts) for parts in (places, halves, signs))
+        self.heights = smoothness * self.halves
+        self.areas = self.signs * self.heights * self.halves
+        before = np.append(0, np.cumsum(self.areas))
+        self.before = before - before[np.searchsorted(self.places, 0.0)]
+        self.activation = mgd.Activation(
+            self.sigma, self.dsigma, lipschitz=1 + self.heights.max(), smoothness=smoothness
+        )
+
+    def _near(self, z):
+        """The tent that z may be in, and how far it is through it, from -1 to 1."""
+        last = np.clip(np.searchsorted(self.places + self.halves, z), 0, len(self.places) - 1)
+        return last, np.clip((z - self.places[last]) / self.halves[last], -1, 1)
+
+    def dsigma(self, z):
+        which, share = self._near(z)
+        return 1 + self.signs[which] * self.heights[which] * (1 - abs(share))
+
+    def sigma(self, z):
+        which, share = self._near(z)
+        return z + self.before[which] + self.areas[which] * (0.5 + share - np.sign(share) * share**2 / 2)
+
+
+@pytest.mark.parametrize("alternating", [False, True])
+@pytest.mark.parametrize("smoothness", [1.0, 100.0, 1e4])
+def test_wiggles_between_all_places_that_are_looked_at_are_within_what_the_constants_allow(smoothness, alternating):
+    """E[σ′²] by the integrals of single tents, in which the density hardly changes; E[σ²] by a rule that is as fine."""
+    hidden = Hidden(smoothness, alternating)
+    _, single, _ = hidden.activation.expansions(np.ones(1), math.inf)  # the cells are not made smaller
+    density = np.exp(-(hidden.places**2) / 2) / math.sqrt(2 * math.pi)
+    slopes = 1 + density @ (2 * hidden.areas + hidden.heights**2 * 2 / 3 * hidden.halves)
+    true_error = abs(single.slope_moment.item() - slopes)
+    assert true_error <= single.slope_error * single.slope_moment.item()
+    assert alternating or true_error >= 0.01 * single.slope_error
+
+    x = np.linspace(-12, 12, 2**20)
+    square = np.sum(hidden.sigma(x) ** 2 * np.exp(-(x**2) / 2)) / math.sqrt(2 * math.pi) * (x[1] - x[0])
+    norms = math.sqrt(single.second_moment.item()), math.sqrt(square)
+    assert abs(norms[0] - norms[1]) <= single.error.item() + 1e-13
+    assert hidden.activation.c_sigma == pytest.approx(1 / norms[0] ** 2, rel=1e-15)
+
+
+def test_the_misfit_that_is_proven_is_what_both_curvatures_add_within_half_a_cell():
+    """Of z²/2, with q = z and q′ = 1, and |σ″| ≤ 2: e′ grows by 3h/2 up to half a cell away, and e by 3h²/8."""
+    scales = piecewise.Scales.of(np.ones(1))
+    target = piecewise.Target(lambda z: z * z / 2, lambda z: z, (), "the half of a square")
+    pieces, _ = piecewise.resolve(target, scales, True)
+    h = (pieces.high - pieces.low) / piecewise._cells(pieces.low, pieces.high, scales, 1)
+    misfit = piecewise.bounded(target, pieces, scales, piecewise.Bounds(math.inf, 2.0), 1)
+    np.testing.assert_allclose(misfit.slope, 3 * h / 2, rtol=1e-8)
+    np.testing.assert_allclose(misfit.value, 3 * h * h / 8, rtol=1e-3)

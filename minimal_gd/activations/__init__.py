@@ -33,6 +33,7 @@ from minimal_gd.activations.functions import (
 )
 from minimal_gd.gaussian import closed_forms
 from minimal_gd.gaussian.closed_forms import ClosedForm
+from minimal_gd.gaussian.kinks import Jumps
 from minimal_gd.gaussian.panels import Panels, Single
 from minimal_gd.gaussian.piecewise import Bounds, Scales, Target
 from minimal_gd.gaussian.quadrature import Expand, Trapezoids, suits_trapezoids
@@ -60,7 +61,10 @@ class Activation:
         [-10, 10] shows, which says nothing about kinks and tails. What is stated must be true: the limits of infinite
         width rest on it.
     kinks : iterable of floats, optional
-        Where σ′ jumps; all such places, if `lipschitz` and `smoothness` are given.
+        Where σ′ jumps; all such places, if `lipschitz` and `smoothness` are given. What the jumps contribute is known
+        in closed form. The rest is a Hermite series of at most 4096 terms; where σ″ jumps as well, as that of ELU does,
+        what it leaves for E[σ′(u)σ′(v)] falls with the number K of terms like K^(-3/4) |ρ|^K, which is much for nearly
+        parallel inputs, and is stated.
     analytic : bool, optional
         Whether σ is analytic; None if that is not known.
     polynomial_degree : int, optional
@@ -196,10 +200,10 @@ class Activation:
             product = np.empty_like(one)
             self.closed_form.products(one, one, one, product, np.empty_like(one))
             return product.item()
-        _, single = self.expansions(one[0, 0], math.inf)
+        _, single, _ = self.expansions(one[0, 0], math.inf)
         return single.second_moment.item()
 
-    def expansions(self, s: Array, wanted: float) -> tuple[Expand, Single]:
+    def expansions(self, s: Array, wanted: float) -> tuple[Expand, Single, Jumps]:
         """What a Hermite series needs, of an activation without a closed form.
 
         Parameters
@@ -215,16 +219,20 @@ class Activation:
             (s, K) -> the first K Hermite coefficients of σ′(s·).
         single : Single
             The expectations over one variable.
+        jumps : Jumps
+            Of what stands for σ′ in them, at the kinks.
         """
         strip = _strip_of(self._sigma, self._dsigma)
         if strip and suits_trapezoids(strip, s):
-            return Trapezoids(self._dsigma, strip), _by_trapezoids(self._sigma, self._dsigma, strip, s)
+            none = Jumps(np.empty(0), np.empty(0))
+            return Trapezoids(self._dsigma, strip), _by_trapezoids(self._sigma, self._dsigma, strip, s), none
         scales = Scales.of(s)
         if scales not in self._panels:
             target = Target(self._sigma, self._dsigma, self.kinks, repr(self))
             bounds = None if strip else self._bounds  # those with a strip are known: they hide nothing
             self._panels[scales] = Panels(target, scales, bounds)
-        return self._panels[scales], self._panels[scales].single(s, wanted)
+        panels = self._panels[scales]
+        return panels, panels.single(s, wanted), panels.jumps
 
     @property
     def satisfies_condition_3_1(self) -> bool | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from minimal_gd.gaussian.panels import Panels
 from minimal_gd.gaussian.piecewise import Scales, Target
-from minimal_gd.gaussian.quadrature import ROUNDING, Elementwise, Expand, Expansion
+from minimal_gd.gaussian.quadrature import ROUNDING, Elementwise, Expand, Expansion, remainder
 
 # What is left of a series is rounding, relative to E[f²].
 SETTLED = 128 * ROUNDING
@@ -37,16 +37,22 @@ class Coefficients(NamedTuple):
         a_k(s), k = 0, …, K - 1.
     second_moment : (g,) array
         E[f(sz)²] = Σ_k a_k(s)², over all k.
-    tail : (g,) array
-        An upper bound of Σ_{k ≥ K} a_k(s)²: what Parseval's sum lacks, and its rounding.
+    rest : (g, K) array
+        A bound on what a product of two such series lacks after k + 1 terms at ρ = 1, for every k < K: by Parseval, the
+        sum of a_j(s)² over j > k, and its rounding; another where jumps are accounted for elsewhere, see `resolve`.
     error : (g,) array
         A bound on the Euclidean norm of the error of a row of `a`, and on that of √second_moment.
     """
 
     a: NDArray
     second_moment: NDArray
-    tail: NDArray
+    rest: NDArray
     error: NDArray
+
+    @property
+    def tail(self) -> NDArray:
+        """What all K terms leave, (g,)."""
+        return self.rest[:, -1]
 
 
 def inverse(norm: NDArray) -> NDArray:
@@ -125,6 +131,7 @@ def resolve(
     rho: float = 1.0,
     terms: int = 32,
     least: int = 1,
+    jumps: float = 0.0,
     *,
     visit: Callable[[NDArray, Coefficients], None],
     run: Callable = map,
@@ -146,6 +153,9 @@ def resolve(
         The largest |ρ| that the series is meant for.
     terms, least : int
         How many to begin with, and how many to return at least; least ≤ terms.
+    jumps : float
+        Where f = g + J, and E[J(u)J(v)] is accounted for elsewhere, a bound on ‖J‖ over √E[f(sz)²], for any two s. The
+        rest of the products is then that of g with g, g with J and J with g: in norms, ‖g‖² + 2 ‖g‖‖J‖.
     visit : callable
         `visit(rows, coefficients)` is called for all rows, up to 128 at a time, with `s[rows]`. Where a smaller s
         turns out to need more terms than the largest, all rows come once more.
@@ -155,13 +165,13 @@ def resolve(
     order = np.argsort(-s, kind="stable")  # the largest s needs the most terms
     first, *others = np.array_split(order, math.ceil(len(s) / _ROWS))
     while True:
-        part, needed = _adaptive(expand, s[first], tail, rho, terms)
+        part, needed = _adaptive(expand, s[first], tail, rho, terms, jumps)
         terms, needed = part.a.shape[1], max(needed, least)
-        visit(first, _truncated(part, needed))
+        visit(first, _truncated(part, needed, jumps))
 
         def show(rows: NDArray, terms: int = terms, needed: int = needed) -> int:
-            part, enough = _adaptive(expand, s[rows], tail, rho, terms)
-            visit(rows, _truncated(part, needed))
+            part, enough = _adaptive(expand, s[rows], tail, rho, terms, jumps)
+            visit(rows, _truncated(part, needed, jumps))
             return enough
 
         most = max(run(show, others), default=needed)
@@ -170,24 +180,24 @@ def resolve(
         terms, least = max(terms, most), most
 
 
-def _truncated(part: Expansion, terms: int) -> Coefficients:
-    a = part.a[:, :terms]
-    return Coefficients(a, part.second_moment, remainder(a, part.second_moment)[:, -1], part.error)
+def _truncated(part: Expansion, terms: int, jumps: float) -> Coefficients:
+    return Coefficients(part.a[:, :terms], part.second_moment, _rest(part, jumps)[:, :terms], part.error)
 
 
-def _adaptive(expand: Expand, s: NDArray, tail: float, rho: float, terms: int) -> tuple[Expansion, int]:
+def _rest(part: Expansion, jumps: float) -> NDArray:
+    """As `Coefficients.rest`."""
+    if part.rest is None:
+        return remainder(part.a, part.second_moment)
+    return part.rest + 2 * jumps * np.sqrt(part.rest * part.second_moment[:, None])
+
+
+def _adaptive(expand: Expand, s: NDArray, tail: float, rho: float, terms: int, jumps: float) -> tuple[Expansion, int]:
     """Double the terms until they are enough; tell how many would do."""
     while True:
         part = expand(s, terms)
         reach = rho ** np.arange(1, terms + 1)
-        too_much = remainder(part.a, part.second_moment) * reach > max(tail, SETTLED) * part.second_moment[:, None]
+        too_much = _rest(part, jumps) * reach > max(tail, SETTLED) * part.second_moment[:, None]
         needed = int(too_much.sum(axis=1).max()) + 1  # what is left only falls
         if needed <= terms or terms >= _MOST_TERMS:
             return part, min(needed, terms)
         terms = min(2 * terms, _MOST_TERMS)
-
-
-def remainder(a: NDArray, second_moment: NDArray) -> NDArray:
-    """Σ_{j > k} a_j² for every k, by Parseval, with the rounding of the sum on top."""
-    total = second_moment[:, None]
-    return np.maximum(total - np.cumsum(a * a, axis=1), 0) + 8 * ROUNDING * total

@@ -25,10 +25,13 @@ from numpy.polynomial.legendre import leggauss
 from scipy import special
 
 from minimal_gd._runtime.arrays import Array
-from minimal_gd.gaussian.piecewise import Bounds, Misfit, Scales, Target, bounded, most_halvings, resolve
-from minimal_gd.gaussian.quadrature import REACH, ROUNDING, Expansion, density, finite, hermite_sums
+from minimal_gd.gaussian.kinks import Jumps
+from minimal_gd.gaussian.piecewise import Bounds, Misfit, Scales, Target, bounded, largest, most_halvings, resolve
+from minimal_gd.gaussian.quadrature import REACH, ROUNDING, Expansion, density, finite, hermite_sums, remainder
 
 _NODES = 32
+# Where q jumps by no more than this share of the largest |q|, it is continuous.
+_CONTINUOUS = 2.0**-40
 # Rows times nodes at a time.
 _BLOCK = 2**20
 
@@ -76,6 +79,14 @@ class Panels:
         self._pieces, self._measured = resolve(target, scales, target.sigma is not None and bounds is None)
         self._rules: dict[tuple[int, float], tuple[Array, ...]] = {}
         self._proven: dict[int, Misfit] = {}
+        edges, _, jumps = self._jumps()
+        is_kink = np.isin(edges, target.kinks)
+        self.jumps = Jumps(edges[is_kink], jumps[is_kink])
+        # elsewhere q is continuous but for roundings, which count as errors; if not, its derivative does not tell it
+        largest_slope = float(largest(self._pieces.slope).max())
+        self._other_jumps = Jumps(edges[~is_kink], jumps[~is_kink])
+        self._is_continuous = bool(np.abs(self._other_jumps.sizes).sum() <= _CONTINUOUS * largest_slope)
+        self._rounded_jumps = Jumps(self.jumps.places, np.full(len(self.jumps.places), 32 * ROUNDING * largest_slope))
 
     def __call__(self, s: Array, terms: int) -> Expansion:
         """The first coefficients of q(s·), and their error; without σ, with that of q."""
@@ -93,7 +104,30 @@ class Panels:
         error = (8 + math.sqrt(terms)) * ROUNDING * np.sqrt(second_moment)
         if self._target.sigma is None:
             error += self._spread(self._measured.slope, s)
-        return Expansion(a, second_moment, error)
+        if not len(self.jumps.places):
+            return Expansion(a, second_moment, error)
+        error += (8 + math.sqrt(terms)) * ROUNDING * self.jumps.norms(s) + self._rounded_jumps.norms(s)
+        if self._is_continuous:
+            error += self._other_jumps.norms(s)
+        return Expansion(a, second_moment, error, self._smooth_rest(s, a))
+
+    def _smooth_rest(self, s: Array, a: Array) -> Array:
+        """Σ_{j > k} g_j(s)² at most, (g, K), for g = q - J, by Parseval; or by Σ_{j > k} g_j² ≤ s² E[q′(u)²]/(k + 1).
+
+        The second, for g_j(s) = s g′_{j-1}(s)/√j, where g is continuous.
+        """
+        smooth, curvature = np.zeros((2, len(s)))
+        for octave, rows in _octaves(s):
+            if octave is not None:
+                x, weights, _, q, q_prime = self._nodes(octave, 1)
+                with np.errstate(over="ignore"):
+                    squares = np.stack([(q - self.jumps(x)) ** 2, q_prime**2])
+                smooth[rows], curvature[rows] = _averages(squares, x, weights, s[rows])
+        smooth[s == 0] = a[s == 0, 0] ** 2
+        rest = remainder(a - self.jumps.coefficients(s, a.shape[1]), smooth)
+        if self._is_continuous:
+            rest = np.minimum(rest, (s**2 * curvature)[:, None] / np.arange(1, a.shape[1] + 1))
+        return rest
 
     def single(self, s: Array, wanted: float) -> Single:
         """Expectations over one variable, with an error of about `wanted`, relative to √E[σ²], where it can be had."""
@@ -147,7 +181,8 @@ class Panels:
                 moments[:, rows] = np.array([at_zero[0], at_zero[0] ** 2, 0, at_zero[1] ** 2, 0])[:, None]
                 continue
             x, weights, p, q, curvature = self._nodes(octave, 1)
-            integrands = np.stack([p, p * p, (x * q) ** 2, q * q, curvature**2])
+            with np.errstate(over="ignore"):  # q′ is large between kinks that nearly coincide
+                integrands = np.stack([p, p * p, (x * q) ** 2, q * q, curvature**2])
             moments[:, rows] = _averages(integrands, x, weights, s[rows])
         return moments
 
@@ -188,6 +223,7 @@ class Panels:
         steep = np.sqrt(np.maximum(radial / s**2, slope_moment)) + s * np.sqrt(curvature)
         smooth = float(np.max(error / s * per_norm) * np.max(steep * per_norm))
         edges, value_jumps, slope_jumps = self._jumps()
+        value_jumps, slope_jumps = np.abs(value_jumps), np.abs(slope_jumps)
         # jumps of q: edges by how many deviations they are away from 0, rounded up
         jumps = 0.0
         with np.errstate(under="ignore"):
@@ -212,8 +248,8 @@ class Panels:
     def _jumps(self) -> tuple[Array, Array, Array]:
         """The inner edges, and how far p and q jump there."""
         value, slope = (
-            np.abs(chebyshev.chebval(-1.0, coefficients[:, 1:]) - chebyshev.chebval(1.0, coefficients[:, :-1]))
-            for coefficients in (self._pieces.value, self._pieces.slope)
+            np.asarray(chebyshev.chebval(-1.0, after[:, 1:]) - chebyshev.chebval(1.0, after[:, :-1]))
+            for after in (self._pieces.value, self._pieces.slope)
         )
         return self._pieces.low[1:], value, slope
 

@@ -202,7 +202,12 @@ def _first_edges(scales: Scales, kinks: tuple[float, ...]) -> Array:
     quarters = np.arange(4) / 4
     right = np.append(scales.smallest * quarters, octaves[:, None] * (1 + quarters))
     right = np.append(right[right < reach], reach)
-    return np.unique(np.concatenate([-right, right, [kink for kink in kinks if abs(kink) < reach]]))
+    grid, inside = np.unique([-right, right]), np.array([kink for kink in kinks if abs(kink) < reach])
+    if len(inside) == 0:
+        return grid
+    # an edge next to a kink would leave a panel so narrow that q′ is nothing but roundings
+    is_near = np.abs(grid[1:-1, None] - inside).min(axis=1) <= _CELL * scales.smallest
+    return np.unique(np.concatenate([grid[[0, -1]], grid[1:-1][~is_near], inside]))
 
 
 def _cells(low: Array, high: Array, scales: Scales, halvings: int = 0) -> Array:

@@ -35,11 +35,15 @@ class Expansion(NamedTuple):
         E[f(sz)²] = Σ_k a_k(s)², over all k.
     error : (g,) array
         A bound on the Euclidean norm of the error of a row of `a`, and on that of √second_moment.
+    rest : (g, K) array, optional
+        A bound on Σ_{j > k} a_j(s)² for every k, of f without the jumps that are accounted for elsewhere. Not given, f
+        is whole, and Parseval's sum tells it.
     """
 
     a: NDArray
     second_moment: NDArray
     error: NDArray
+    rest: NDArray | None = None
 
 
 Expand = Callable[[NDArray, int], Expansion]  # (s, K) -> the first K coefficients for every s
@@ -192,6 +196,12 @@ class Trapezoids:
             return math.exp(d * d / 2 - d * steepest)
 
         return math.sqrt(terms) * 100 * (1 + s * s) * decay(terms) + 5000 * (1 + s**4) * decay(0)
+
+
+def remainder(a: NDArray, second_moment: NDArray) -> NDArray:
+    """Σ_{j > k} a_j² for every k, by Parseval, with the rounding of the sum on top."""
+    total = second_moment[:, None]
+    return np.maximum(total - np.cumsum(a * a, axis=1), 0) + 8 * ROUNDING * total
 
 
 def finite(f: Elementwise, points: NDArray) -> NDArray:
