@@ -193,6 +193,7 @@ class Activation:
             )
         return 1 / second_moment
 
+    @quietly
     def _second_moment(self) -> float:
         """E[σ(z)²]."""
         one = np.ones((1, 1, 1))
