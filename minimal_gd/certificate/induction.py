@@ -22,7 +22,7 @@ JJᵀ ⪯ b² I,
 
     ‖(I - t JJᵀ) r‖² = ‖r‖² - 2t ‖Jᵀr‖² + t² ‖JJᵀr‖² ≤ ‖r‖² - 2t (1 - t b²/2) ‖Jᵀr‖²,
 
-and √(A² - B) ≤ A - B/2A. With ‖r‖ ≤ r₀ and t ≤ η, together
+and √(A² - B) ≤ A - B/2A. (Where r = 0 nothing moves any more.) With ‖r‖ ≤ r₀ and t ≤ η, together
 
     ‖r(θ⁺)‖ ≤ ‖r‖ - t (1 - t b²/2 - t L ‖r‖/2) ‖Jᵀr‖²/‖r‖ ≤ ‖r‖ - t τ ‖Jᵀr‖²/‖r‖.            (1)
 
@@ -32,9 +32,9 @@ the whole length,
 
     ‖r‖ ≤ r₀ - τ ∫₀ˢ a.                                                                                           (2)
 
-Were the path ever longer than ρ, it would be so for the first time within some step; shortened to the t at which the
-length is ρ, that step lies in the ball, and (2) says ‖r‖ ≤ r₀ - τ ∫₀^ρ a < 0. So the path stays in the ball, of which
-it is no longer than the radius: θ(k) converges. And (1) with ‖Jᵀr‖ ≥ a(ρ) ‖r‖ gives the rate. ∎
+Were the path ever as long as ρ, it would be so for the first time within some step or at its end; shortened to the t
+at which the length is ρ, that step lies in the ball, and (2) says ‖r‖ ≤ r₀ - τ ∫₀^ρ a < 0. So the path stays in the
+ball, and is shorter than its radius: θ(k) converges. And (1) with ‖Jᵀr‖ ≥ a(ρ) ‖r‖ gives the rate. ∎
 
 For L constant, one part and small η the condition reads r₀ < αρ - Lρ²/2 for some ρ < α/L, that is 2 L r₀ < α²:
 Kantorovich's.

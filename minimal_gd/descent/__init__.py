@@ -95,7 +95,8 @@ def gradient_descent(
     observe : callable, optional
         `observe(k, params)` is called at every step k that `observe_every` divides and returns a number or an array
         to record, or a dict of them, recorded name by name: the same names at every step. `params` are the arrays in
-        training, read-only.
+        training, read-only. To see when the run can first be proved to converge, observe `certify`: its docstring shows
+        the call.
     observe_every : int ≥ 1
     normalisation : "sum" or "mean"
         The paper's loss L = ½ Σ, or the poster's R = (1/2n) Σ: with n times the step size it takes the same path.

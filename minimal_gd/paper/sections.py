@@ -8,13 +8,15 @@ from minimal_gd.paper.examples import ACTIVATION, INPUT_DIM, Examples
 from minimal_gd.paper.statement import DERIVED, HIGH, MEDIUM, TEXT, Statement
 from minimal_gd.theory.appendices_a_to_d import certificates
 from minimal_gd.theory.sections_3_and_4 import dynamics, flow, gradients, setting
-from minimal_gd.theory.sections_5_to_7 import definitions, recursions, theorems
+from minimal_gd.theory.sections_5_to_7 import certified, definitions, recursions, theorems
 
 # Narrow networks, for what takes dense products of Jacobians; and those whose seeds are averaged.
 FC_40, RESNET_40 = FullyConnected(INPUT_DIM, 40, 3), ResNet(INPUT_DIM, 40, 3)
 CONV_8 = ConvResNet((2, 5), 8, 3, (3,))
 FC_200, RESNET_200 = FullyConnected(INPUT_DIM, 200, 3), ResNet(INPUT_DIM, 200, 3)
 CONV_60 = ConvResNet((2, 5), 60, 3, (3,))
+# Wide enough for a certificate before the first step.
+FC_1024 = FullyConnected(INPUT_DIM, 1024, 1, ACTIVATION)
 # Variances and covariances of two pairs.
 A, B, C = np.array([1, 0.5]), np.array([1.0, 2]), np.array([0.3, -0.7])
 
@@ -37,6 +39,10 @@ def _linearised(e: Example) -> tuple:
 
 def _linearised_flow(e: Example) -> tuple:
     return flow.gradient_flow(*e.everything, [0.2, 1.0], tolerance=1e-7), e.u, e.y, e.G, 0.1
+
+
+def _certified(e: Example) -> tuple:
+    return *_started(FC_1024, e), 0.1, e.steps
 
 
 def _any_width(e: Example) -> tuple:
@@ -94,5 +100,6 @@ _ROWS = (
     ("Theorem 6.1", "section 6", TEXT, theorems.convergence, lambda e: _theorem(e.resnet)),
     ("Theorem 7.1", "section 7", TEXT, theorems.convergence, lambda e: _theorem(e.conv)),
     ("Sufficient width", "Theorem 5.1", DERIVED, theorems.width_against_sufficient, lambda e: _any_width(e.one_layer)),
+    ("Certified descent", "Theorem 5.1", DERIVED, certified.certificate_rate, lambda e: _certified(e.one_layer)),
 )
 SECTIONS = tuple(Statement(*row) for row in _ROWS)

@@ -14,10 +14,11 @@ from minimal_gd.theory.companion import path as two_layer_path
 from minimal_gd.theory.companion import patterns as two_layer_patterns
 from minimal_gd.theory.companion import split as two_layer_split
 from minimal_gd.theory.sections_3_and_4 import dynamics, flow, gradients, setting
-from minimal_gd.theory.sections_5_to_7 import definitions, recursions, theorems
+from minimal_gd.theory.sections_5_to_7 import certified, definitions, recursions, theorems
 
 __all__ = [
     "certificates",
+    "certified",
     "concentration",
     "definitions",
     "dynamics",
