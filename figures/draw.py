@@ -29,8 +29,10 @@ FIGURES = (
     "gram_stability",
     "residuals_follow_the_gram_matrix",
     "gram_limit",
+    "certificate_slack",
     "depth",
     "decomposition",
+    "certified_from",
     "two_layer_relu",
     "randomisation_test",
 )

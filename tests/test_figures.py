@@ -13,7 +13,9 @@ import matplotlib.image
 import numba
 import numpy as np
 import pytest
+from exact_certificate import Judge, largest_curvature
 
+import minimal_gd as mgd
 from minimal_gd.sweeps.results import Folder
 
 FIGURES = Path(__file__).parent.parent / "figures"
@@ -185,3 +187,43 @@ def test_the_shares_of_the_layers_are_those_of_the_whole(drawn):
     with np.load(drawn / "layers.npz") as numbers:
         for kind in ("fully_connected", "ResNet"):
             np.testing.assert_allclose(numbers[kind].sum(axis=1), 1, rtol=1e-12)
+
+
+def test_no_bound_of_a_certificate_is_below_what_it_bounds(drawn):
+    with np.load(drawn / "certificate_slack.npz") as numbers:
+        for kind in ("fully_connected", "ResNet", "convolutional_ResNet"):
+            for name in ("residual", "smallest", "largest"):
+                assert (numbers[f"{kind}_{name}"] > 0).all()
+            for name in ("at_the_start", "in_the_ball"):
+                assert (numbers[f"{kind}_curvature_{name}"] > 0).all()
+
+
+def test_the_search_for_the_most_curved_direction_finds_what_exact_second_derivatives_say(monkeypatch):
+    monkeypatch.syspath_prepend(FIGURES)
+    from certificate_slack import STEP, most_curved
+
+    X, y = mgd.data.sphere(2, 3, seed=0), mgd.data.random_labels(2, seed=1)
+    for net in (mgd.FullyConnected(3, 2, 2, "tanh"), mgd.ResNet(3, 2, 2, "sincos")):
+        params, rng = net.init(2), np.random.default_rng(3)
+        judge, theta = Judge.of(net, params, X, y)
+        largest, _ = largest_curvature(judge.second_derivatives(theta), rng, starts=10)
+        found = max(most_curved(net, params, X, rounds=5, rng=rng)[0] for _ in range(4))
+        assert found == pytest.approx(largest, rel=100 * STEP**2)
+
+
+def test_the_first_certified_step_is_certified_and_the_one_before_is_not(monkeypatch):
+    monkeypatch.syspath_prepend(FIGURES)
+    from certified_from import first_certified
+
+    X, y = mgd.data.sphere(4, 10, seed=0), mgd.data.random_labels(4, seed=1)
+    net = mgd.FullyConnected(10, 16, 1, "sincos")
+    params = net.init(0)
+    eta = 0.1 * mgd.stable_step_size(net, params, X)
+    margins = mgd.gradient_descent(
+        net, params, X, y, eta, 80, observe=lambda _, theta: mgd.certify(net, theta, X, y, eta).margin
+    ).observed
+    k = first_certified(net, params, X, y, eta, 80)
+    assert k == np.argmax(np.array(margins) > 1) > 1
+    assert first_certified(net, params, X, y, eta, k // 2) == -1
+    trained = mgd.gradient_descent(net, params, X, y, eta, int(k)).params
+    assert first_certified(net, trained, X, y, eta, 1) == 0
