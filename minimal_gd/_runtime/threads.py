@@ -106,23 +106,34 @@ def threads() -> Iterator[Run]:
     with (
         _single_threaded_blas.held() as count,
         np.errstate(**QUIET),
-        ThreadPoolExecutor(count, initializer=initializer) as executor,
+        ThreadPoolExecutor(max(count - 1, 1), initializer=initializer) as executor,
     ):
-        is_alone = count == 1 or _is_alone.get()
+        yield partial(_run, executor, 1 if _is_alone.get() else count)
 
-        def run(function: Callable[[Any], Any], parts: list) -> list:
-            if is_alone or len(parts) == 1:
-                return [function(part) for part in parts]
-            futures = [executor.submit(function, part) for part in parts]
+
+def _run(executor: ThreadPoolExecutor, count: int, function: Callable[[Any], Any], parts: list) -> list:
+    """Call `function` for every part, in `count` threads, each taking the next part when it is done with one.
+
+    The calling thread is one of them, as to wake another takes as long as a step of a small network.
+    """
+    results: list[Any] = [None] * len(parts)
+    errors: dict[int, BaseException] = {}
+    rest = iter(list(enumerate(parts)))
+
+    def take() -> None:
+        for place, part in rest:
             try:
-                return [future.result() for future in futures]
-            except BaseException:
-                for future in futures:
-                    future.cancel()
-                wait(futures)
-                raise
+                results[place] = function(part)
+            except BaseException as error:
+                errors[place] = error
+                list(rest)  # leave no part to begin
 
-        yield run
+    others = [executor.submit(take) for _ in range(min(count, len(parts)) - 1)]
+    take()
+    wait(others)
+    if errors:
+        raise errors[min(errors)]
+    return results
 
 
 @contextmanager
