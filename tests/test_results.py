@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sweep_measures import SEEDS, Here
 
-from minimal_gd._runtime import compiling
+from minimal_gd._runtime import compiling, files
 from minimal_gd.sweeps import results, sweep
 from minimal_gd.sweeps.code_digest import code_digest
 from minimal_gd.sweeps.results import BusyFolderError, Folder, as_result, measure_code, versions
@@ -118,7 +118,7 @@ def test_plain_names_are_those_of_the_file_and_names_with_a_dot_of_older_files_a
         assert {"result.draw", "result.seed"} < set(file)
     entries = {"result.a.b": np.ones(2)}
     record = json.dumps({"case": {"seed": 0}, "maker": store.maker})
-    np.savez(store.file(CASE), record=record, sha256=results._checksum(record, entries), **entries)
+    np.savez(store.file(CASE), record=record, sha256=files.checksum(entries, record), **entries)
     assert list(store.read(CASE)[0]) == ["a.b"]
 
 

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -32,3 +33,12 @@ def save(path: Path, arrays: dict[str, Any]) -> None:
         os.replace(growing, path)
     finally:
         growing.unlink(missing_ok=True)
+
+
+def checksum(arrays: dict[str, Any], text: str = "") -> str:
+    """A digest of a text, and of the names, dtypes, shapes and entries of arrays, in whatever order they are stored."""
+    digest = hashlib.sha256(text.encode())
+    for name, value in sorted(arrays.items()):
+        array = np.asarray(value)
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    return digest.hexdigest()

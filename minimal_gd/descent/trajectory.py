@@ -1,6 +1,5 @@
 """What a run of gradient descent leaves behind, in memory and on disk."""
 
-import hashlib
 import json
 import math
 import os
@@ -95,7 +94,7 @@ class Trajectory:
             arrays["distances"] = self.distances
         if self.start is not None:
             arrays |= _packed("start", self.start)
-        atomic.save(path, arrays | {_CHECKSUM: _checksum(arrays)})
+        atomic.save(path, arrays | {_CHECKSUM: atomic.checksum(arrays)})
         return path
 
     @classmethod
@@ -148,7 +147,7 @@ class Trajectory:
 
     @classmethod
     def _from_arrays(cls, arrays: dict[str, NDArray]) -> "Trajectory":
-        if str(arrays.pop(_CHECKSUM)) != _checksum(arrays):
+        if str(arrays.pop(_CHECKSUM)) != atomic.checksum(arrays):
             raise ValueError("an array in it is missing, added or changed: its checksum is wrong")
         run = cls(
             loss=arrays["loss"],
@@ -168,15 +167,6 @@ class Trajectory:
 def _is_of_one_width(layers: tuple[NDArray, ...]) -> bool:
     """Whether every W^(h) has a row, and `a` an entry or a row, for each of m hidden units."""
     return len({np.shape(array)[:1] for array in layers}) == 1
-
-
-def _checksum(arrays: dict[str, Any]) -> str:
-    """A digest of the names, dtypes, shapes and entries, in whatever order they are stored."""
-    digest = hashlib.sha256()
-    for name, value in sorted(arrays.items()):
-        array = np.asarray(value)
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
-    return digest.hexdigest()
 
 
 def _packed(name: str, params: Parameters) -> dict[str, NDArray]:

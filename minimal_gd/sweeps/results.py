@@ -17,7 +17,6 @@ from urllib.parse import quote, unquote
 import numba
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from minimal_gd._runtime import files as atomic
 from minimal_gd._runtime import validate
@@ -148,7 +147,7 @@ class Folder:
         record = json.dumps({"case": json.loads(case), "maker": self.maker})
         entries = {_entry(name): np.asarray(value) for name, value in result.items()}
         try:
-            atomic.save(self.file(case), {_RECORD: record, _CHECKSUM: _checksum(record, entries), **entries})
+            atomic.save(self.file(case), {_RECORD: record, _CHECKSUM: atomic.checksum(entries, record), **entries})
         except OSError as error:
             error.add_note(
                 f"{self.file(case)} could not be written; the same sweep goes on from the results in the folder"
@@ -181,16 +180,9 @@ def _unpacked(content: bytes, case: str) -> tuple[Result, Maker]:
     with np.load(BytesIO(content), allow_pickle=False) as file:
         entries = dict(file)
     text, checksum = str(entries.pop(_RECORD)), str(entries.pop(_CHECKSUM))
-    if checksum != _checksum(text, entries):
+    if checksum != atomic.checksum(entries, text):
         raise ValueError("its checksum is wrong")
     record = json.loads(text)
     if record["case"] != json.loads(case):
         raise ValueError(f"it holds another case, {record['case']}")
     return {_name(entry): array[()] for entry, array in entries.items()}, record["maker"]
-
-
-def _checksum(record: str, entries: dict[str, NDArray]) -> str:
-    digest = hashlib.sha256(record.encode())
-    for name, array in sorted(entries.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
-    return digest.hexdigest()
